@@ -1,0 +1,162 @@
+//! What a phase hands to a rule: the time, the store, and what has been learned so far.
+
+use crate::atomic::{AtomicU32, Ordering};
+use crate::client::identity::Peer;
+use crate::store::Store;
+use crate::store::children::{Child, Record, RecordId};
+use crate::store::clients::RowId;
+use crate::time::Tick;
+use core::ffi::CStr;
+
+/// What every phase is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// When it happens.
+    pub now: Tick,
+    /// Where counters live.
+    pub store: &'a Store<'a>,
+    /// Which child it happens in.
+    pub child: &'a Child,
+}
+
+/// What happened on a connection so far. Streams of HTTP/2 come from several threads at once.
+#[derive(Debug, Default)]
+pub struct Marks(AtomicU32);
+
+impl Marks {
+    /// A request was logged on it.
+    pub const REQUEST_SEEN: u32 = 1;
+    /// It raised a block event, or was refused for one: no second one at its end.
+    pub const BLOCK_EVENT: u32 = 1 << 1;
+    /// It was over the limit of connections per address.
+    pub const OVER_ADDRESS_LIMIT: u32 = 1 << 2;
+    /// The client went away in the middle of a response.
+    pub const BROKEN: u32 = 1 << 3;
+    /// A response was begun on it.
+    pub const RESPONDED: u32 = 1 << 4;
+    /// It carries HTTP/2 streams.
+    pub const HTTP2: u32 = 1 << 5;
+    /// It was refused by us.
+    pub const REFUSED: u32 = 1 << 6;
+    /// It shall be closed once nothing is going on (`QS_SrvMaxConnClose`).
+    pub const CLOSE_WHEN_IDLE: u32 = 1 << 7;
+
+    /// Sets a mark; true when it was not set before.
+    pub fn set(&self, mark: u32) -> bool {
+        self.0.fetch_or(mark, Ordering::Relaxed) & mark == 0
+    }
+
+    /// Tells whether a mark is set.
+    pub fn has(&self, mark: u32) -> bool {
+        self.0.load(Ordering::Relaxed) & mark != 0
+    }
+}
+
+/// A TCP connection that is counted: what it holds, and the numbers it saw when it came.
+#[derive(Debug)]
+pub struct Connection {
+    /// Who holds it.
+    pub peer: Peer,
+    /// Which server counts it.
+    pub scope: u32,
+    /// Its leases in shared memory; without a record they are in `own`.
+    pub record: Option<RecordId>,
+    /// Leases of a connection without a record: exact as long as the child ends in peace.
+    pub own: Record,
+    /// The row of its address at its server.
+    pub peer_row: Option<RowId>,
+    /// The row of its client, where client rules are configured.
+    pub client_row: Option<RowId>,
+    /// `QS_AllConn`: all open connections, this one included.
+    pub all_connections: u32,
+    /// `QS_SrvConn`: those of its server.
+    pub server_connections: u32,
+    /// `QS_IPConn`: those of its address, where `QS_SrvMaxConnPerIP` is configured.
+    pub address_connections: Option<u32>,
+    /// On the list of `QS_SrvMaxConnExcludeIP`, or marked as VIP.
+    pub is_vip: bool,
+    /// On the list of `QS_ClientEventBlockExcludeIP`.
+    pub is_exempt_from_block: bool,
+    /// What happened so far.
+    pub marks: Marks,
+}
+
+/// A request, as rules see it: its variables, and a few facts. The module puts httpd's behind it.
+pub trait RequestView {
+    /// Returns a variable of the request's environment.
+    fn variable(&self, name: &CStr) -> Option<&[u8]>;
+    /// Sets a variable.
+    fn set_variable(&mut self, name: &CStr, value: &CStr);
+    /// Returns the unique id, made up when there is none.
+    fn unique_id(&mut self) -> &str;
+    /// Adds a letter to `mod_qos_ev`.
+    fn add_letter(&mut self, letter: Letter);
+}
+
+/// Event letters of `mod_qos_ev` (events-and-variables.md 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Letter {
+    /// `D`: denied, in log-only mode too.
+    Denied,
+    /// `S`: passed because of VIP.
+    Vip,
+    /// `K`: keep-alive switched off.
+    KeepAliveOff,
+    /// `r`: marked as slow or bad.
+    LowPriority,
+    /// `A`: aborted by the client.
+    Aborted,
+}
+
+impl Letter {
+    /// Returns the letter.
+    pub fn octet(self) -> u8 {
+        match self {
+            Letter::Denied => b'D',
+            Letter::Vip => b'S',
+            Letter::KeepAliveOff => b'K',
+            Letter::LowPriority => b'r',
+            Letter::Aborted => b'A',
+        }
+    }
+}
+
+/// The letters of one request, newest first, each at most once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Letters {
+    octets: [u8; 12],
+    count: u8,
+}
+
+impl Letters {
+    /// Puts a letter in front.
+    pub fn add(&mut self, letter: Letter) {
+        if self.octets.contains(&letter.octet()) {
+            return;
+        }
+        self.octets.rotate_right(1);
+        if let Some(first) = self.octets.first_mut() {
+            *first = letter.octet();
+        }
+        self.count += 1;
+    }
+
+    /// Returns the letters, newest first.
+    pub fn octets(&self) -> &[u8] {
+        self.octets.get(..usize::from(self.count)).unwrap_or(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_stand_newest_first_and_once() {
+        let mut letters = Letters::default();
+        for letter in [Letter::LowPriority, Letter::Denied, Letter::LowPriority] {
+            letters.add(letter);
+        }
+        assert_eq!(letters.octets(), b"Dr");
+    }
+}

@@ -1,0 +1,134 @@
+//! What a directive is: one row says all there is to know about it.
+//!
+//! The command table that httpd gets, the checks, and the reference in `docs/` are derived from these rows.
+
+use crate::values::Problem;
+use core::ffi::CStr;
+
+/// How many arguments a directive takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arity {
+    /// Exactly one.
+    One,
+    /// One, and a second that may be left out.
+    OneOrTwo,
+    /// Exactly two.
+    Two,
+    /// As many as are written.
+    Any,
+}
+
+/// Where a directive may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Only outside of every `<VirtualHost>`.
+    BaseServer,
+    /// Also in a `<VirtualHost>`.
+    Server,
+    /// Also in a `<Location>`, `<Directory>` or `<Files>`.
+    Location,
+}
+
+impl Scope {
+    /// Returns httpd's words for it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Scope::BaseServer => "server config",
+            Scope::Server => "server config, virtual host",
+            Scope::Location => "server config, virtual host, location",
+        }
+    }
+}
+
+/// Where one use of a directive stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Outside of every section.
+    BaseServer,
+    /// In a `<VirtualHost>`.
+    VirtualHost,
+    /// In a `<Location>`, `<Directory>` or `<Files>`.
+    Location,
+}
+
+/// What is known of a directive besides how it is set.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// Its name, as in a configuration. C text, since httpd keeps a pointer to it.
+    pub name: &'static CStr,
+    /// Its arguments, as in a manual: `<N> [<seconds>]`. httpd adds them to its own complaint about
+    /// their number.
+    pub arguments: &'static CStr,
+    /// How many of them.
+    pub arity: Arity,
+    /// Where it may stand.
+    pub scope: Scope,
+    /// What its arguments may be, with units.
+    pub range: &'static str,
+    /// What is the case without it.
+    pub default: &'static str,
+    /// What it does, in a sentence or three.
+    pub help: &'static str,
+    /// The page of the specification that it follows.
+    pub spec: &'static str,
+}
+
+impl About {
+    /// Returns the name as Rust's text.
+    pub fn name(&self) -> &'static str {
+        self.name.to_str().unwrap_or("")
+    }
+
+    /// Returns the arguments as Rust's text.
+    pub fn arguments(&self) -> &'static str {
+        self.arguments.to_str().unwrap_or("")
+    }
+}
+
+/// Checks a directive's arguments and records them in settings.
+pub type Set<S> = fn(&mut S, &Arguments<'_>) -> Result<(), Problem>;
+
+/// A directive of a family whose settings are an `S`, and an `L` in a location.
+pub struct Directive<S, L> {
+    /// Everything but the code.
+    pub about: About,
+    /// Checks the arguments and records them.
+    pub set: Set<S>,
+    /// The same in a location, for directives that may stand there.
+    pub set_in_location: Option<Set<L>>,
+}
+
+/// The words behind a directive's name.
+#[derive(Clone, Copy, Debug)]
+pub struct Arguments<'a> {
+    /// The words, already counted by httpd.
+    pub words: &'a [&'a str],
+    /// Where the directive stands.
+    pub place: Place,
+    /// Answers whether a file or directory is there: the engine itself looks at none.
+    pub directory_exists: fn(&str) -> bool,
+}
+
+impl<'a> Arguments<'a> {
+    /// Returns the first word.
+    pub fn first(&self) -> &'a str {
+        self.words.first().copied().unwrap_or("")
+    }
+
+    /// Returns the second word, if there is one.
+    pub fn second(&self) -> Option<&'a str> {
+        self.words.get(1).copied()
+    }
+
+    /// Reads the only word as a flag.
+    pub fn flag(&self) -> Result<bool, Problem> {
+        let word = self.first();
+        if word.eq_ignore_ascii_case("on") {
+            Ok(true)
+        } else if word.eq_ignore_ascii_case("off") {
+            Ok(false)
+        } else {
+            Err(Problem::word(word, "'on' or 'off'"))
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! How counting works: the arithmetic of one atomic word, without knowing what is counted.
+
+pub mod concurrency;
+pub mod window;

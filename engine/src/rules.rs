@@ -1,0 +1,162 @@
+//! The families: one file each, with its directives, its checks and its log events side by side.
+//!
+//! This list is the only place that names them all. From it come the settings of a server, their merge,
+//! the policy, the flat table of directives, and the list of log events.
+
+pub mod client_identity;
+pub mod client_limit;
+pub mod connection_limit;
+pub mod server;
+pub mod unavailable;
+pub mod variable;
+
+use crate::directive::{About, Arguments, Place, Scope};
+use crate::log_event::LogEvent;
+use crate::values::{Capacity, Problem};
+
+macro_rules! families {
+    ($($family:ident),+ $(,)?) => {
+        /// What is written in a server's configuration, as far as it is written.
+        #[derive(Clone, Debug, Default)]
+        pub struct Settings { $(#[doc(hidden)] pub $family: $family::Settings,)+ }
+
+        /// What is written in a location.
+        #[derive(Clone, Debug, Default)]
+        pub struct LocationSettings { $(#[doc(hidden)] pub $family: $family::LocationSettings,)+ }
+
+        /// What is enforced, with everything resolved.
+        #[derive(Clone, Debug)]
+        pub struct Policy { $(#[doc(hidden)] pub $family: $family::Policy,)+ }
+
+        impl Settings {
+            /// Returns these settings of a virtual host, completed by those of the base server.
+            pub fn over(&self, base: &Settings) -> Settings {
+                Settings { $($family: self.$family.over(&base.$family),)+ }
+            }
+        }
+
+        impl Policy {
+            /// Resolves settings, once everything is known.
+            pub fn resolve(settings: &Settings, computed: Capacity) -> Policy {
+                let capacity = settings.server.applied(computed);
+                Policy { $($family: $family::Policy::resolve(&settings.$family, capacity),)+ }
+            }
+        }
+
+        /// How many directives there are, those included that are refused by name.
+        pub const COUNT: usize = $($family::DIRECTIVES.len() +)+ unavailable::DIRECTIVES.len();
+
+        // A constant, because httpd reads the table before it calls anything of ours.
+        #[allow(clippy::indexing_slicing)] // evaluated by the compiler
+        const fn about_at(index: usize) -> &'static About {
+            let mut index = index;
+            $(
+                if index < $family::DIRECTIVES.len() {
+                    return &$family::DIRECTIVES[index].about;
+                }
+                index -= $family::DIRECTIVES.len();
+            )+
+            &unavailable::DIRECTIVES[index]
+        }
+
+        fn set_at(
+            index: usize,
+            settings: &mut Settings,
+            location: &mut LocationSettings,
+            arguments: &Arguments<'_>,
+        ) -> Result<(), Problem> {
+            let mut index = index;
+            $(
+                if let Some(row) = $family::DIRECTIVES.get(index) {
+                    return match (arguments.place, row.set_in_location) {
+                        (Place::Location, Some(set)) => set(&mut location.$family, arguments),
+                        _ => (row.set)(&mut settings.$family, arguments),
+                    };
+                }
+                index -= $family::DIRECTIVES.len();
+            )+
+            let _ = index;
+            Err(Problem::text("not available in this version"))
+        }
+
+        /// Returns the log events of all families.
+        pub fn log_events() -> impl Iterator<Item = &'static LogEvent> {
+            let all = [$($family::LOG_EVENTS,)+];
+            all.into_iter().flatten().copied()
+        }
+    };
+}
+
+/// All directives; a directive's number is its place here.
+pub const ABOUT: [&About; COUNT] = {
+    let mut all = [about_at(0); COUNT];
+    let mut index = 0;
+    while index < COUNT {
+        #[allow(clippy::indexing_slicing)] // evaluated by the compiler
+        {
+            all[index] = about_at(index);
+        }
+        index += 1;
+    }
+    all
+};
+
+families!(server, client_identity, connection_limit, client_limit, variable);
+
+/// Sets directive number `index`, as the configuration says. The error names the directive, the
+/// offending word and what is allowed.
+pub fn set(
+    index: usize,
+    settings: &mut Settings,
+    location: &mut LocationSettings,
+    arguments: &Arguments<'_>,
+) -> Result<(), String> {
+    let Some(about) = ABOUT.get(index) else { return Err("no such directive".to_owned()) };
+    let is_misplaced = match about.scope {
+        Scope::BaseServer => arguments.place != Place::BaseServer,
+        Scope::Server => arguments.place == Place::Location,
+        Scope::Location => false,
+    };
+    let result = if is_misplaced {
+        let place = match arguments.place {
+            Place::Location => "a location",
+            _ => "a <VirtualHost>",
+        };
+        Err(Problem::text(format!(
+            "cannot occur within {place}, its context is: {}",
+            about.scope.words()
+        )))
+    } else {
+        set_at(index, settings, location, arguments)
+    };
+    result.map_err(|problem| format!("{}: {problem}", about.name()))
+}
+
+impl Policy {
+    /// Returns what several directives together say that cannot be meant.
+    pub fn complaints(&self) -> impl Iterator<Item = &'static str> {
+        let counts = self.client_limit.block.is_some();
+        let events = self.variable.on_null || self.variable.on_broken;
+        let address_event = self.variable.on_address_limit;
+        [
+            (events && !counts).then_some(
+                "mod_qos(): QS_SetEnvIfStatus NullConnection and BrokenConnection have no effect \
+                 without QS_ClientEventBlockCount",
+            ),
+            (address_event && (!counts || self.connection_limit.per_address.is_none())).then_some(
+                "mod_qos(): QS_SetEnvIfStatus QS_SrvMaxConnPerIP has no effect without both \
+                 QS_SrvMaxConnPerIP and QS_ClientEventBlockCount",
+            ),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// Returns all directives that work, in the order of the reference.
+pub fn directives() -> impl Iterator<Item = &'static About> {
+    ABOUT.into_iter().filter(|about| !about.help.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

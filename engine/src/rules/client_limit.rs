@@ -1,0 +1,287 @@
+//! Limits on what one client may do: here, how many block events before it is refused for a time.
+//! Spec: client.md, QS_ClientEventBlockCount. Phases: arrive (judge), connect (hold the client's row),
+//! admit (count, judge), finish (count), disconnect (count, release).
+
+use crate::atomic::Ordering;
+use crate::client::exempt::{self, Exempt};
+use crate::client::identity::Peer;
+use crate::context::{Connection, Letter, Moment, RequestView};
+use crate::directive::{About, Arity, Directive, Scope};
+use crate::log_event::{Fold, Level, LogEvent};
+use crate::meter::window::Reading;
+use crate::store::clients::{Row, RowId};
+use crate::time::Seconds;
+use crate::values::{Capacity, MAX_NUMBER, number, points, seconds};
+use crate::verdict::Violation;
+use core::ffi::CStr;
+
+/// As written.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    block: Option<(u32, Seconds)>,
+    exempt: Vec<Exempt>,
+}
+
+/// Nothing of this family stands in a location.
+pub type LocationSettings = ();
+
+/// As enforced.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// So many block events, since the first of them, refuse a client until the span is over.
+    pub block: Option<BlockLimit>,
+    /// Addresses that are never refused, though counted.
+    pub exempt: Vec<Exempt>,
+}
+
+/// `QS_ClientEventBlockCount`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockLimit {
+    /// This many events block.
+    pub max: u32,
+    /// From the first event on.
+    pub span: Seconds,
+}
+
+/// `mod_qos(060)`
+pub static BLOCKED: LogEvent = LogEvent {
+    number: 60,
+    level: Level::Error,
+    is_counted: true,
+    format: "access denied{ (log only)| (previously)}, QS_ClientEventBlockCount rule: max={N}, current={n}{, age={s}|, message repeated {k} times}, c={c}{, id={id}}",
+    when: "a connection, or a request on a connection that was open already, of a blocked client; refused connections are told of like those of 031",
+};
+
+/// The events of this family.
+pub const LOG_EVENTS: &[&LogEvent] = &[&BLOCKED];
+
+/// Clients are counted for the whole server, not per virtual host.
+pub const SCOPE: u32 = u32::MAX;
+
+const BLOCK: &CStr = c"QS_Block";
+const BLOCK_SEEN: &CStr = c"QS_Block_seen";
+const BLOCK_DECREMENT: &CStr = c"QS_Block_Decrement";
+
+/// The directives of this family.
+pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
+    Directive {
+        about: About {
+            name: c"QS_ClientEventBlockCount",
+            arguments: c"<events> [<seconds>]",
+            arity: Arity::OneOrTwo,
+            scope: Scope::BaseServer,
+            range: "0 to 2147483647 events, 0 switches the rule off; 1 to 2147483647 seconds",
+            default: "off; 600 seconds",
+            help: "Refuses a client that has caused so many block events (the variable QS_Block, and what \
+                   QS_SetEnvIfStatus makes of statuses and connections): its connections are closed \
+                   before any TLS handshake until the time since the first event is over (event 060).",
+            spec: "client.md QS_ClientEventBlockCount",
+        },
+        set: |settings, arguments| {
+            let max = number(arguments.first(), 0, MAX_NUMBER)?;
+            let span = arguments.second().map(seconds).transpose()?;
+            settings.block = Some((max, span.unwrap_or(Seconds(600))));
+            Ok(())
+        },
+        set_in_location: None,
+    },
+    Directive {
+        about: About {
+            name: c"QS_ClientEventBlockExcludeIP",
+            arguments: c"<address>",
+            arity: Arity::One,
+            scope: Scope::BaseServer,
+            range: "an address, the beginning of one up to a '.' or ':', or a network in CIDR form",
+            default: "none",
+            help: "An address that is never refused by QS_ClientEventBlockCount, though its events are \
+                   counted. May be repeated.",
+            spec: "client.md QS_ClientEventBlockExcludeIP",
+        },
+        set: |settings, arguments| {
+            settings.exempt.push(Exempt::parse(arguments.first())?);
+            Ok(())
+        },
+        set_in_location: None,
+    },
+];
+
+impl Settings {
+    /// Completes a virtual host's settings by the base server's.
+    pub fn over(&self, base: &Settings) -> Settings {
+        base.clone()
+    }
+}
+
+impl Policy {
+    /// Resolves settings.
+    pub fn resolve(settings: &Settings, _: Capacity) -> Policy {
+        let block = settings.block.filter(|(max, _)| *max > 0);
+        Policy {
+            block: block.map(|(max, span)| BlockLimit { max, span }),
+            exempt: settings.exempt.clone(),
+        }
+    }
+}
+
+/// Tells whether an address is never refused; `text` is the address as httpd writes it.
+pub fn is_exempt(policy: &Policy, peer: Peer, text: &str) -> bool {
+    !policy.exempt.is_empty() && exempt::contains(&policy.exempt, peer.0, text)
+}
+
+/// What a look at a blocked, or no longer blocked, client gives.
+pub enum Finding {
+    /// It is blocked.
+    Blocked(Violation),
+    /// Its block has just ended; so many lines have not been told of.
+    Ended(Option<Violation>),
+}
+
+/// Judges a new connection by its peer's row, without taking anything.
+pub fn judge_arrival(policy: &Policy, moment: &Moment<'_>, peer: Peer) -> Option<Finding> {
+    let limit = policy.block?;
+    let address = peer.counted(moment.store.prefix);
+    let row = moment.store.clients.row(moment.store.clients.peek(SCOPE, address)?)?;
+    let reading = row.block.look();
+    if reading.count < limit.max {
+        return None;
+    }
+    if reading.is_over(moment.now, limit.span) {
+        return row.block.clear(reading).then(|| Finding::Ended(end_series(limit, row, reading)));
+    }
+    let denials = row.suppressed.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+    Some(Finding::Blocked(blocked(moment, limit, reading, Fold::of(denials))))
+}
+
+/// Holds the client's row for as long as the connection lasts.
+pub fn hold(policy: &Policy, moment: &Moment<'_>, connection: &mut Connection) {
+    if policy.block.is_none() {
+        return;
+    }
+    let record = connection.record.and_then(|id| moment.store.children.record(id));
+    let record = record.unwrap_or(&connection.own);
+    let address = connection.peer.counted(moment.store.prefix);
+    let held = moment.store.clients.hold(
+        SCOPE,
+        address,
+        &record.client,
+        moment.child.number(),
+        moment.now,
+    );
+    connection.client_row = held.map(|held| held.row);
+}
+
+/// Counts what a request says before it is judged: once per request.
+pub fn count_request(
+    policy: &Policy,
+    moment: &Moment<'_>,
+    connection: &Connection,
+    request: &mut dyn RequestView,
+) -> Option<Violation> {
+    let limit = policy.block?;
+    let row_id = connection.client_row?;
+    let row = moment.store.clients.row(row_id)?;
+    let before = row.block.look();
+    let ended = before.is_over(moment.now, limit.span) && row.block.clear(before);
+    let rest =
+        if ended && before.count >= limit.max { end_series(limit, row, before) } else { None };
+    if let Some(value) = request.variable(BLOCK)
+        && request.variable(BLOCK_SEEN).is_none()
+    {
+        let points = points(value);
+        add(moment, limit, row_id, row, points);
+        request.set_variable(BLOCK_SEEN, c"");
+    }
+    rest
+}
+
+/// Judges a request on a connection that is open already.
+pub fn judge_request(
+    policy: &Policy,
+    moment: &Moment<'_>,
+    connection: &Connection,
+    request: &mut dyn RequestView,
+) -> Option<Violation> {
+    let limit = policy.block?;
+    if connection.is_exempt_from_block {
+        return None;
+    }
+    let row = moment.store.clients.row(connection.client_row?)?;
+    let reading = row.block.look();
+    if reading.count < limit.max || reading.is_over(moment.now, limit.span) {
+        return None;
+    }
+    request.add_letter(Letter::LowPriority);
+    Some(blocked(moment, limit, reading, Fold::Full))
+}
+
+/// Counts what became known of a request with its response: first what is taken back, then what is new.
+pub fn finish(
+    policy: &Policy,
+    moment: &Moment<'_>,
+    connection: &Connection,
+    request: &mut dyn RequestView,
+) {
+    let (Some(limit), Some(row_id)) = (policy.block, connection.client_row) else { return };
+    let Some(row) = moment.store.clients.row(row_id) else { return };
+    if let Some(value) = request.variable(BLOCK_DECREMENT) {
+        let reading = row.block.subtract(points(value), moment.now, limit.span);
+        if reading.count < limit.max {
+            moment.store.clients.unkeep(row_id, moment.now);
+        }
+    }
+    if let Some(value) = request.variable(BLOCK)
+        && request.variable(BLOCK_SEEN).is_none()
+    {
+        let points = points(value);
+        add(moment, limit, row_id, row, points);
+        request.set_variable(BLOCK_SEEN, c"");
+    }
+}
+
+/// Counts one block event that the connection itself was.
+pub fn count_connection(policy: &Policy, moment: &Moment<'_>, connection: &Connection) {
+    if let (Some(limit), Some(row_id)) = (policy.block, connection.client_row)
+        && let Some(row) = moment.store.clients.row(row_id)
+    {
+        add(moment, limit, row_id, row, 1);
+    }
+}
+
+/// Gives the client's row back.
+pub fn release(moment: &Moment<'_>, connection: &Connection) {
+    let record = connection.record.and_then(|id| moment.store.children.record(id));
+    let record = record.unwrap_or(&connection.own);
+    if let Some(row) = connection.client_row {
+        moment.store.clients.give(row, &record.client, moment.now);
+    }
+}
+
+fn add(moment: &Moment<'_>, limit: BlockLimit, row_id: RowId, row: &Row, points: u32) {
+    let reading = row.block.add(points, moment.now, limit.span);
+    if reading.count >= limit.max {
+        moment.store.clients.keep(row_id, reading.start.after(limit.span));
+    }
+}
+
+fn end_series(limit: BlockLimit, row: &Row, reading: Reading) -> Option<Violation> {
+    let rest = Fold::rest(row.suppressed.swap(0, Ordering::Relaxed))?;
+    Some(Violation { age: None, ..violation(limit, reading, Fold::Repeated(rest)) })
+}
+
+fn blocked(moment: &Moment<'_>, limit: BlockLimit, reading: Reading, fold: Fold) -> Violation {
+    // A line that tells of others has no age (log-events.md 4).
+    let age = (fold == Fold::Full).then(|| moment.now.seconds_since(reading.start).0);
+    Violation { age, ..violation(limit, reading, fold) }
+}
+
+fn violation(limit: BlockLimit, reading: Reading, fold: Fold) -> Violation {
+    Violation {
+        event: &BLOCKED,
+        directive: "QS_ClientEventBlockCount",
+        measure: "current",
+        max: limit.max,
+        current: reading.count,
+        age: None,
+        fold,
+    }
+}

@@ -1,0 +1,269 @@
+//! What holds for the whole server: log-only mode, answers to denied requests, sizes.
+//! Spec: model.md 4, 7 and 8. Phases: none of its own; `phases` asks this policy for every verdict.
+
+use crate::directive::{About, Arity, Directive, Scope};
+use crate::log_event::{Level, LogEvent};
+use crate::values::{Capacity, MAX_NUMBER, Problem, is_known_error_status, number};
+use std::ffi::CString;
+
+/// As written.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    is_log_only: Option<bool>,
+    error_status: Option<u16>,
+    error_page: Option<String>,
+    forced_close: Option<bool>,
+    max_clients: Option<u32>,
+}
+
+/// Nothing of this family stands in a location.
+pub type LocationSettings = ();
+
+/// As enforced.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Violations are logged and counted, nothing is enforced.
+    pub is_log_only: bool,
+    /// The status of a denied request.
+    pub error_status: u16,
+    /// A path or URL to answer denied requests with.
+    pub error_page: Option<CString>,
+    /// A refused connection ends by an error of the hook, not by the aborted flag.
+    pub forced_close: bool,
+    /// How many connections httpd can serve, or `QS_MaxClients`.
+    pub max_clients: u32,
+}
+
+/// `mod_qos(007)`
+pub static MAX_CLIENTS_APPLIED: LogEvent = LogEvent {
+    number: 7,
+    level: Level::Notice,
+    is_counted: false,
+    format: "calculated MaxClients/MaxRequestWorkers (max connections): {calculated}, applied limit: {n}",
+    when: "start, if QS_MaxClients is another number than httpd's own",
+};
+
+/// `mod_qos(009)`
+pub static RUNNING_LOG_ONLY: LogEvent = LogEvent {
+    number: 9,
+    level: Level::Notice,
+    is_counted: false,
+    format: "running in 'log only' mode - rules are NOT enforced!",
+    when: "start, with QS_LogOnly on",
+};
+
+/// `mod_qos(009)`
+pub static NO_UNIQUE_ID: LogEvent = LogEvent {
+    number: 9,
+    level: Level::Warning,
+    is_counted: false,
+    format: "mod_unique_id not available (mod_qos generates simple request id if required)",
+    when: "start, without mod_unique_id",
+};
+
+/// `mod_qos(009)`
+pub static UNUSUAL_MPM: LogEvent = LogEvent {
+    number: 9,
+    level: Level::Notice,
+    is_counted: false,
+    format: "loaded MPM is '{mpm}' but mod_qos should be used with MPM 'Worker' or 'Event' only.",
+    when: "start, with another MPM",
+};
+
+/// `mod_qos(303)`
+pub static NEEDS_STOP_AND_START: LogEvent = LogEvent {
+    number: 303,
+    level: Level::Notice,
+    is_counted: false,
+    format: "{directive}: the change needs a stop and start, {old} stays in force",
+    when: "restart, if QS_ClientEntries or QS_ClientIPv6Prefix has changed; also `QS_SupportIPv6 off: has no effect, IPv6 is always on`",
+};
+
+/// `mod_qos(305)`
+pub static INTERNAL_ERROR: LogEvent = LogEvent {
+    number: 305,
+    level: Level::Error,
+    is_counted: true,
+    format: "internal error in {callback}: {text}",
+    when: "a bug was caught at the border to httpd; once per callback and process, the request passes",
+};
+
+/// The events of this family.
+pub const LOG_EVENTS: &[&LogEvent] = &[
+    &MAX_CLIENTS_APPLIED,
+    &RUNNING_LOG_ONLY,
+    &NO_UNIQUE_ID,
+    &UNUSUAL_MPM,
+    &NEEDS_STOP_AND_START,
+    &INTERNAL_ERROR,
+];
+
+/// The directives of this family.
+pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
+    Directive {
+        about: About {
+            name: c"QS_LogOnly",
+            arguments: c"on|off",
+            arity: Arity::One,
+            scope: Scope::BaseServer,
+            range: "on, off",
+            default: "off",
+            help: "Evaluates all rules and logs every violation with '(log only)', but enforces \
+                   nothing: the way to try limits on a running site.",
+            spec: "model.md 7.3",
+        },
+        set: |settings, arguments| {
+            settings.is_log_only = Some(arguments.flag()?);
+            Ok(())
+        },
+        set_in_location: None,
+    },
+    Directive {
+        about: About {
+            name: c"QS_ErrorResponseCode",
+            arguments: c"<status>",
+            arity: Arity::One,
+            scope: Scope::BaseServer,
+            range: "an HTTP status from 400 to 599 that httpd knows",
+            default: "500",
+            help: "The status with which a request is denied. Refused connections get no answer at all.",
+            spec: "model.md 7.1",
+        },
+        set: |settings, arguments| {
+            let word = arguments.first();
+            let status = number(word, 400, 599).ok().and_then(|n| u16::try_from(n).ok());
+            match status.filter(|status| is_known_error_status(*status)) {
+                Some(status) => settings.error_status = Some(status),
+                None => {
+                    return Err(Problem::word(
+                        word,
+                        "an HTTP status from 400 to 599 that httpd knows, like 403, 429 or 503",
+                    ));
+                }
+            }
+            Ok(())
+        },
+        set_in_location: None,
+    },
+    Directive {
+        about: About {
+            name: c"QS_ErrorPage",
+            arguments: c"<path>|<url>",
+            arity: Arity::One,
+            scope: Scope::Server,
+            range: "a path of this server that begins with '/', or a URL that begins with 'http'",
+            default: "httpd's own error page",
+            help: "What a denied request is answered with: a path is served with the status of \
+                   QS_ErrorResponseCode and the connection is closed, a URL is redirected to (302). The \
+                   request's variable QS_ErrorPage overrides it.",
+            spec: "model.md 7.1",
+        },
+        set: |settings, arguments| {
+            let word = arguments.first();
+            if !word.starts_with('/') && !word.starts_with("http") {
+                return Err(Problem::word(word, "an absolute path ('/...') or a URL ('http...')"));
+            }
+            settings.error_page = Some(word.to_owned());
+            Ok(())
+        },
+        set_in_location: None,
+    },
+    Directive {
+        about: About {
+            name: c"QS_ForcedClose",
+            arguments: c"on|off",
+            arity: Arity::One,
+            scope: Scope::BaseServer,
+            range: "on, off",
+            default: "on",
+            help: "How a refused connection is ended inside httpd: on, the connection hook returns an \
+                   error; off, the connection is marked as aborted. The client sees the same: a closed \
+                   connection.",
+            spec: "model.md 7.2",
+        },
+        set: |settings, arguments| {
+            settings.forced_close = Some(arguments.flag()?);
+            Ok(())
+        },
+        set_in_location: None,
+    },
+    Directive {
+        about: About {
+            name: c"QS_MaxClients",
+            arguments: c"<connections>",
+            arity: Arity::One,
+            scope: Scope::BaseServer,
+            range: "1 to 2147483647",
+            default: "processes times threads, as httpd's MPM says",
+            help: "How many connections the server can serve: what percentages are taken of. Event keeps \
+                   more connections open than it has threads; set it there to what you want 100 % to be.",
+            spec: "model.md 4",
+        },
+        set: |settings, arguments| {
+            settings.max_clients = Some(number(arguments.first(), 1, MAX_NUMBER)?);
+            Ok(())
+        },
+        set_in_location: None,
+    },
+    Directive {
+        about: About {
+            name: c"QS_SemMemFile",
+            arguments: c"<path>",
+            arity: Arity::One,
+            scope: Scope::Server,
+            range: "a directory that exists, with a final '/', or a file name in one",
+            default: "none",
+            help: "Accepted for the sake of existing configurations: the path is checked, no file is ever \
+                   made. Shared memory is anonymous, and there are no locks.",
+            spec: "model.md 8, additions.md 1",
+        },
+        set: |_, arguments| {
+            let word = arguments.first();
+            let directory = match word.rfind('/') {
+                Some(0) => "/",
+                Some(end) => word.get(..end).unwrap_or("."),
+                None => "",
+            };
+            if !word.starts_with('/') || !(arguments.directory_exists)(directory) {
+                return Err(Problem::word(
+                    word,
+                    "the path of a directory that exists ('/var/tmp/'), or of a file in one",
+                ));
+            }
+            Ok(())
+        },
+        set_in_location: None,
+    },
+];
+
+impl Settings {
+    /// Completes a virtual host's settings by the base server's.
+    pub fn over(&self, base: &Settings) -> Settings {
+        Settings {
+            is_log_only: base.is_log_only,
+            error_status: base.error_status,
+            error_page: self.error_page.clone().or_else(|| base.error_page.clone()),
+            forced_close: base.forced_close,
+            max_clients: base.max_clients,
+        }
+    }
+
+    /// Returns the capacity that percentages are taken of: `QS_MaxClients`, or what httpd computed.
+    pub fn applied(&self, computed: Capacity) -> Capacity {
+        Capacity { max_clients: self.max_clients.unwrap_or(computed.max_clients), ..computed }
+    }
+}
+
+impl Policy {
+    /// Resolves settings.
+    pub fn resolve(settings: &Settings, capacity: Capacity) -> Policy {
+        Policy {
+            is_log_only: settings.is_log_only.unwrap_or(false),
+            error_status: settings.error_status.unwrap_or(500),
+            // A word of a configuration file has no NUL in it.
+            error_page: settings.error_page.clone().and_then(|page| CString::new(page).ok()),
+            forced_close: settings.forced_close.unwrap_or(true),
+            max_clients: capacity.max_clients,
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Variables that a response, or a connection's fate, sets: `QS_SetEnvIfStatus`.
+//! Spec: events-and-variables.md 3.1 and 3.2, variables.md 3. Phases: respond (set), disconnect (which
+//! event a connection was).
+
+use crate::context::{Connection, Marks, RequestView};
+use crate::directive::{About, Arguments, Arity, Directive, Place, Scope};
+use crate::log_event::{Level, LogEvent};
+use crate::values::{Capacity, Problem, http_status};
+use std::ffi::CString;
+
+/// As written.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    on_status: Vec<OnStatus>,
+    on_null: bool,
+    on_broken: bool,
+    on_address_limit: bool,
+}
+
+/// As written in a location.
+#[derive(Clone, Debug, Default)]
+pub struct LocationSettings {
+    on_status: Vec<OnStatus>,
+}
+
+/// As enforced.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// What statuses set, in order.
+    pub on_status: Vec<OnStatus>,
+    /// A connection without a request is a block event.
+    pub on_null: bool,
+    /// So is one that the client broke off.
+    pub on_broken: bool,
+    /// So is one above the limit per address.
+    pub on_address_limit: bool,
+}
+
+/// A response with this status sets this variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnStatus {
+    status: u16,
+    variable: CString,
+    value: CString,
+    /// The C module would have added the status itself, not 1.
+    is_mended: bool,
+}
+
+/// `mod_qos(301)`
+pub static ADDS_ONE: LogEvent = LogEvent {
+    number: 301,
+    level: Level::Notice,
+    is_counted: false,
+    format: "QS_SetEnvIfStatus {code} {VAR}: adds 1 per response, not {code}, write {VAR}=<number> to choose",
+    when: "start, for a counting variable that the C module raises by the status itself",
+};
+
+/// The events of this family.
+pub const LOG_EVENTS: &[&LogEvent] = &[&ADDS_ONE];
+
+const ABOUT: About = About {
+    name: c"QS_SetEnvIfStatus",
+    arguments: c"<status>|NullConnection|BrokenConnection|QS_SrvMaxConnPerIP <variable>[=<value>]",
+    arity: Arity::Two,
+    scope: Scope::Location,
+    range: "a status from 100 to 599; a number as the value of a counting variable. The three words: \
+            base server only, and only for QS_Block without a value",
+    default: "none; without a value 1 for QS_Block and QS_Block_Decrement, else the status",
+    help: "Sets a variable when a response has this status; with QS_Block it is a block event. The words \
+           stand for connections: one without a request, one that the client broke off in a response, one \
+           above QS_SrvMaxConnPerIP. Several variables per status are possible; a virtual host or location \
+           replaces the value of the same variable.",
+    spec: "events-and-variables.md 3",
+};
+
+/// The directives of this family.
+pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
+    Directive { about: ABOUT, set, set_in_location: Some(set_in_location) },
+    Directive {
+        about: About {
+            name: c"QS_SetEnvStatus",
+            help: "The old name of QS_SetEnvIfStatus.",
+            ..ABOUT
+        },
+        set,
+        set_in_location: Some(set_in_location),
+    },
+];
+
+fn set(settings: &mut Settings, arguments: &Arguments<'_>) -> Result<(), Problem> {
+    let (code, variable) = (arguments.first(), arguments.second().unwrap_or(""));
+    let event = [
+        ("NullConnection", Some(&mut settings.on_null)),
+        ("BrokenConnection", Some(&mut settings.on_broken)),
+        ("QS_SrvMaxConnPerIP", Some(&mut settings.on_address_limit)),
+        ("QS_SrvMinDataRate", None),
+    ]
+    .into_iter()
+    .find(|(word, _)| word.eq_ignore_ascii_case(code));
+    let Some((word, event)) = event else {
+        let rule = on_status(arguments)?;
+        replace(&mut settings.on_status, rule);
+        return Ok(());
+    };
+    if arguments.place != Place::BaseServer {
+        return Err(Problem::text(format!("{word} may only be defined globally")));
+    }
+    let Some(event) = event else {
+        return Err(Problem::text(format!("{word} is not available in this version")));
+    };
+    if variable != "QS_Block" {
+        return Err(Problem::text(format!(
+            "{word} may only be defined for the event QS_Block, not for '{variable}'"
+        )));
+    }
+    *event = true;
+    Ok(())
+}
+
+fn set_in_location(
+    settings: &mut LocationSettings,
+    arguments: &Arguments<'_>,
+) -> Result<(), Problem> {
+    let code = arguments.first();
+    for word in ["NullConnection", "BrokenConnection", "QS_SrvMaxConnPerIP", "QS_SrvMinDataRate"] {
+        if word.eq_ignore_ascii_case(code) {
+            return Err(Problem::text(format!("{word} may only be defined globally")));
+        }
+    }
+    replace(&mut settings.on_status, on_status(arguments)?);
+    Ok(())
+}
+
+fn on_status(arguments: &Arguments<'_>) -> Result<OnStatus, Problem> {
+    let code = arguments.first();
+    let status = http_status(code).map_err(|_| {
+        Problem::word(
+            code,
+            "an HTTP status from 100 to 599, NullConnection, BrokenConnection or QS_SrvMaxConnPerIP",
+        )
+    })?;
+    let word = arguments.second().unwrap_or("");
+    let (name, value) = match word.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (word, None),
+    };
+    if name.is_empty() {
+        return Err(Problem::word(word, "a variable's name, or <variable>=<value>"));
+    }
+    // The counters of other families join this list with their directives.
+    let is_block = name.eq_ignore_ascii_case("QS_Block");
+    let is_counting = is_block || name.eq_ignore_ascii_case("QS_Block_Decrement");
+    if let Some(value) = value
+        && is_counting
+        && (value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()))
+    {
+        return Err(Problem::word(
+            word,
+            format_args!("a number for {name}, which counts: {name}=<number>"),
+        ));
+    }
+    let default = if is_counting { "1" } else { code };
+    let c_string = |text: &str| {
+        CString::new(text).map_err(|_| Problem::word(word, "text without a NUL octet"))
+    };
+    Ok(OnStatus {
+        status,
+        variable: c_string(name)?,
+        value: c_string(value.unwrap_or(default))?,
+        is_mended: is_counting
+            && value.is_none()
+            && (!is_block || arguments.place == Place::Location),
+    })
+}
+
+/// Adds a rule, in the place of one for the same status and variable.
+fn replace(rules: &mut Vec<OnStatus>, rule: OnStatus) {
+    rules.retain(|old| {
+        old.status != rule.status
+            || !old.variable.as_bytes().eq_ignore_ascii_case(rule.variable.as_bytes())
+    });
+    rules.push(rule);
+}
+
+fn over(inner: &[OnStatus], outer: &[OnStatus]) -> Vec<OnStatus> {
+    let mut merged = outer.to_vec();
+    for rule in inner {
+        replace(&mut merged, rule.clone());
+    }
+    merged
+}
+
+impl Settings {
+    /// Completes a virtual host's settings by the base server's.
+    pub fn over(&self, base: &Settings) -> Settings {
+        Settings { on_status: over(&self.on_status, &base.on_status), ..base.clone() }
+    }
+}
+
+impl LocationSettings {
+    /// Tells whether nothing is written.
+    pub fn is_empty(&self) -> bool {
+        self.on_status.is_empty()
+    }
+
+    /// Completes an inner location's settings by an outer one's.
+    pub fn over(&self, outer: &LocationSettings) -> LocationSettings {
+        LocationSettings { on_status: over(&self.on_status, &outer.on_status) }
+    }
+
+    /// Returns what statuses set here.
+    pub fn on_status(&self) -> &[OnStatus] {
+        &self.on_status
+    }
+}
+
+impl Policy {
+    /// Resolves settings.
+    pub fn resolve(settings: &Settings, _: Capacity) -> Policy {
+        Policy {
+            on_status: settings.on_status.clone(),
+            on_null: settings.on_null,
+            on_broken: settings.on_broken,
+            on_address_limit: settings.on_address_limit,
+        }
+    }
+}
+
+impl OnStatus {
+    /// Returns what the start-up notice 301 names, if the C module would have counted differently.
+    pub fn mended(&self) -> Option<(u16, &str)> {
+        self.is_mended.then(|| (self.status, self.variable.to_str().unwrap_or("?")))
+    }
+}
+
+/// Sets what the status of a response asks for.
+pub fn respond(rules: &[OnStatus], status: u16, request: &mut dyn RequestView) {
+    for rule in rules.iter().filter(|rule| rule.status == status) {
+        request.set_variable(&rule.variable, &rule.value);
+    }
+}
+
+/// Returns the word for the block event that a connection was, if it was one: at most one.
+pub fn connection_event(policy: &Policy, connection: &Connection) -> Option<&'static str> {
+    let marks = &connection.marks;
+    if marks.has(Marks::BLOCK_EVENT) {
+        return None;
+    }
+    if policy.on_address_limit && marks.has(Marks::OVER_ADDRESS_LIMIT) {
+        return Some("QS_SrvMaxConnPerIP");
+    }
+    if policy.on_broken && marks.has(Marks::BROKEN) {
+        return Some("BrokenConnection");
+    }
+    if policy.on_null && !marks.has(Marks::REQUEST_SEEN) {
+        return Some("NullConnection");
+    }
+    None
+}

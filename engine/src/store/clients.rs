@@ -1,0 +1,489 @@
+//! One row per address: found, made and given up in constant time, over the whole table.
+//!
+//! ```text
+//!   index   buckets of eight slots (one cache line); an address can stand in two of them
+//!           slot: final 1 | piece of the tag 23 | stamp 8 | row 32,   0 = free
+//!   rows    tag | address | block | connections | suppressed        (40 octets)
+//!   ages    when a row's worth ends, and a tree over it              (ages.rs)
+//! ```
+//!
+//! A row is *held* while its `connections` count anything; only a row that nobody holds can be given to
+//! another address, and only who holds a row may mark it. The tag, a keyed hash of 64 bits, is what a row
+//! is known by: clients cannot aim at a bucket, and two of 10^7 addresses share one with a chance of
+//! 3 in a million.
+//!
+//! **One row per tag.** Two children may want the same new address at once. Each prepares a row of its
+//! own and publishes it as *tentative*, which nobody finds, then looks for others of the same tag:
+//! a final one wins, and ours is withdrawn; a tentative one is thrown out; and ours is made final, if
+//! nobody has thrown it out meanwhile. Of two, at least one sees the other, since both publish before
+//! they look. Nobody waits for anybody: a killed child leaves at most a tentative slot, which the next
+//! one throws out.
+//!
+//! **Giving a row up.** Who needs a row claims the oldest (an exchange that fails when it was so much as
+//! touched), removes its slot, and only then writes it. Who meets a slot whose row is claimed removes
+//! the slot himself instead of waiting.
+
+use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence, spin};
+use crate::client::address::Address;
+use crate::meter::concurrency::Concurrency;
+use crate::meter::window::Window;
+use crate::store::ages::Ages;
+use crate::store::lease::{Lease, LeaseWord};
+use crate::time::Tick;
+
+/// Slots of a bucket: one cache line.
+pub const BUCKET: usize = 8;
+
+/// How often a lost race is run again before the table says that it has no row. Each round lost means
+/// that somebody else won; the number is only there so that no loop is without an end.
+const ROUNDS: usize = 1024;
+
+const FINAL: u64 = 1 << 63;
+const STAMP_SHIFT: u32 = 32;
+const PIECE_SHIFT: u32 = 40;
+const PIECE_MASK: u64 = ((1 << 23) - 1) << PIECE_SHIFT;
+
+/// What is remembered of one address.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Row {
+    tag: AtomicU64,
+    address: [AtomicU64; 2],
+    /// Block events (`QS_Block`) in their window.
+    pub block: Window,
+    /// Connections that hold this row.
+    connections: Concurrency,
+    /// Denials since the last connection that was let through, for the folding of log lines.
+    pub suppressed: AtomicU32,
+}
+
+const _: () = assert!(cfg!(loom) || size_of::<Row>() == 40);
+
+/// The number of a row in its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowId(pub u32);
+
+/// A row that a lease holds, and how many connections it has with this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The row.
+    pub row: RowId,
+    /// Connections of this address, this one included.
+    pub connections: u32,
+}
+
+/// A table of addresses.
+#[derive(Debug)]
+pub struct Clients<'a> {
+    rows: &'a [Row],
+    index: &'a [AtomicU64],
+    ages: Ages<'a>,
+    secret: Secret,
+    evicted: &'a AtomicU64,
+}
+
+/// The key of the hash, random per server, so that nobody can choose addresses that share a bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct Secret(pub [u64; 2]);
+
+/// One found slot.
+#[derive(Clone, Copy)]
+struct Found<'a> {
+    slot: &'a AtomicU64,
+    word: u64,
+    row: u32,
+}
+
+impl<'a> Clients<'a> {
+    /// Lays a table over its parts. `index` holds whole buckets.
+    pub fn new(
+        rows: &'a [Row],
+        index: &'a [AtomicU64],
+        ages: Ages<'a>,
+        secret: Secret,
+        evicted: &'a AtomicU64,
+    ) -> Clients<'a> {
+        Clients { rows, index, ages, secret, evicted }
+    }
+
+    /// Returns a row by its number.
+    pub fn row(&self, id: RowId) -> Option<&'a Row> {
+        self.rows.get(id.0 as usize)
+    }
+
+    /// Returns the counter of a row's connections, for the recount.
+    pub fn connections(&self, row: u32) -> Option<&'a Concurrency> {
+        self.rows.get(row as usize).map(|row| &row.connections)
+    }
+
+    /// Returns how many rows were taken from one address for another.
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Returns the addresses that have a row now, with its number. For display: others come and go
+    /// while it runs.
+    pub fn all(&self) -> impl Iterator<Item = (Address, RowId)> + '_ {
+        let rows = self.rows.iter().zip(0u32..);
+        rows.filter(|(row, _)| row.tag.load(Ordering::Acquire) != 0)
+            .map(|(row, number)| (row.address(), RowId(number)))
+    }
+
+    /// Finds an address's row without holding it. What the row says next may already be about
+    /// another address; it is for reading, and a wrong answer lasts for one connection.
+    pub fn peek(&self, scope: u32, address: Address) -> Option<RowId> {
+        self.find(self.secret.tag(scope, address)).map(|found| RowId(found.row))
+    }
+
+    /// Holds an address's row, made anew when there is none: counts one connection more.
+    ///
+    /// `None` means that no row could be had. The sizes of `layout.rs` leave room for every connection
+    /// that can be open, so a caller takes it as "over the limit", never as "no limit".
+    pub fn hold(
+        &self,
+        scope: u32,
+        address: Address,
+        lease: &LeaseWord,
+        child: u32,
+        now: Tick,
+    ) -> Option<Held> {
+        let tag = self.secret.tag(scope, address);
+        for _ in 0..ROUNDS {
+            if let Some(found) = self.find(tag) {
+                if let Some(held) = self.hold_found(tag, found, lease) {
+                    self.ages.raise(found.row, now);
+                    return Some(held);
+                }
+            } else if let Some(held) = self.make(tag, address, lease, child, now) {
+                self.ages.raise(held.row.0, now);
+                return Some(held);
+            }
+            spin();
+        }
+        None
+    }
+
+    /// Gives a held row back; it was used until now.
+    pub fn give(&self, id: RowId, lease: &LeaseWord, now: Tick) {
+        self.ages.raise(id.0, now);
+        if let Some(row) = self.row(id) {
+            lease.give(&row.connections, id.0);
+        }
+    }
+
+    /// Marks a held row as worth keeping until `end`, whatever crowd comes by.
+    pub fn keep(&self, id: RowId, end: Tick) {
+        self.ages.raise(id.0, end);
+    }
+
+    /// Takes a mark away: the row goes when its last use makes it the oldest.
+    pub fn unkeep(&self, id: RowId, now: Tick) {
+        if self.ages.key(id.0) > now {
+            self.ages.lower(id.0, now);
+        }
+    }
+
+    /// Clears up behind a dead child what it was doing to this row. True when the row was claimed by it
+    /// and is now free; false when the child's lease stands for a unit of the count.
+    pub fn reclaim(&self, row: u32, child: u32) -> bool {
+        let Some(dead) = self.rows.get(row as usize) else { return false };
+        if !dead.connections.look().is_claimed_by(child) {
+            return false;
+        }
+        self.unlink(row, dead.tag.load(Ordering::Acquire));
+        self.clear(row, dead);
+        true
+    }
+
+    fn find(&self, tag: u64) -> Option<Found<'a>> {
+        let piece = FINAL | tag & PIECE_MASK;
+        for slot in self.slots_of(tag) {
+            let word = slot.load(Ordering::Acquire);
+            if word & (FINAL | PIECE_MASK) == piece
+                && let Some(row) = self.rows.get(word as u32 as usize)
+                && row.tag.load(Ordering::Acquire) == tag
+            {
+                return Some(Found { slot, word, row: word as u32 });
+            }
+        }
+        None
+    }
+
+    fn hold_found(&self, tag: u64, found: Found<'a>, lease: &LeaseWord) -> Option<Held> {
+        let row = self.rows.get(found.row as usize)?;
+        let Some(connections) = lease.take(&row.connections, found.row) else {
+            // Its row is being given to somebody else, who may be dead: out of the way with the slot.
+            if row.connections.look().is_claimed() {
+                let _ =
+                    found.slot.compare_exchange(found.word, 0, Ordering::AcqRel, Ordering::Relaxed);
+            }
+            return None;
+        };
+        // A held row stays. But it may have become another's between finding and holding it, or one
+        // that is only tentative: then slot or tag say something else now.
+        if found.slot.load(Ordering::Acquire) != found.word
+            || row.tag.load(Ordering::Acquire) != tag
+        {
+            lease.give(&row.connections, found.row);
+            return None;
+        }
+        Some(Held { row: RowId(found.row), connections })
+    }
+
+    /// Prepares a row for `tag` and publishes it, or fails where another child was faster.
+    fn make(
+        &self,
+        tag: u64,
+        address: Address,
+        lease: &LeaseWord,
+        child: u32,
+        now: Tick,
+    ) -> Option<Held> {
+        if !self.slots_of(tag).any(|slot| slot.load(Ordering::Relaxed) == 0) {
+            self.empty_a_slot(tag, lease, child);
+        }
+        let (number, row) = self.claim_oldest(lease, child, now)?;
+        let stamp = row.write(tag, address);
+        row.connections.settle(1);
+
+        let word = tag & PIECE_MASK | stamp << STAMP_SHIFT | u64::from(number);
+        let slot = self.publish(tag, word);
+        // Pairs with the same fence in another child: of two that publish and then look, one sees the
+        // other's slot.
+        fence(Ordering::SeqCst);
+        let is_ours = slot.is_some_and(|slot| {
+            self.no_final_rival(tag, slot)
+                && slot
+                    .compare_exchange(word, word | FINAL, Ordering::AcqRel, Ordering::Relaxed)
+                    .is_ok()
+        });
+        if is_ours {
+            return Some(Held { row: RowId(number), connections: 1 });
+        }
+        self.withdraw(number, row, slot, word, lease);
+        None
+    }
+
+    fn publish(&self, tag: u64, word: u64) -> Option<&'a AtomicU64> {
+        let [first, second] = self.buckets_of(tag);
+        let free = |bucket: &&'a [AtomicU64]| {
+            bucket.iter().filter(|slot| slot.load(Ordering::Relaxed) == 0).count()
+        };
+        // The emptier of two buckets: none ever gets much fuller than the mean.
+        let order = if free(&second) > free(&first) { [second, first] } else { [first, second] };
+        order.into_iter().flatten().find(|slot| {
+            slot.load(Ordering::Relaxed) == 0
+                && slot.compare_exchange(0, word, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        })
+    }
+
+    /// Throws tentative slots of the same tag out; false when a final one stands.
+    fn no_final_rival(&self, tag: u64, ours: &AtomicU64) -> bool {
+        for slot in self.slots_of(tag) {
+            if core::ptr::eq(slot, ours) {
+                continue;
+            }
+            let word = slot.load(Ordering::Acquire);
+            if word == 0 || word & PIECE_MASK != tag & PIECE_MASK {
+                continue;
+            }
+            let Some(row) = self.rows.get(word as u32 as usize) else { continue };
+            if row.tag.load(Ordering::Acquire) != tag {
+                continue;
+            }
+            if word & FINAL != 0 && !row.connections.look().is_claimed() {
+                return false;
+            }
+            let _ = slot.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
+        true
+    }
+
+    fn withdraw(
+        &self,
+        number: u32,
+        row: &Row,
+        slot: Option<&AtomicU64>,
+        word: u64,
+        lease: &LeaseWord,
+    ) {
+        if let Some(slot) = slot {
+            let _ = slot.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
+        row.tag.store(0, Ordering::Release);
+        self.ages.lower(number, Tick(0));
+        lease.give(&row.connections, number);
+    }
+
+    /// Claims the row that may go first, and removes it from the index. The lease holds the claim.
+    fn claim_oldest(&self, lease: &LeaseWord, child: u32, now: Tick) -> Option<(u32, &'a Row)> {
+        for round in 0..ROUNDS {
+            let oldest = self.ages.oldest();
+            let row = self.rows.get(oldest.row as usize)?;
+            let seen = row.connections.look();
+            if seen.is_claimed() || seen.count() > 0 {
+                // In use: as good as used a second from now, so that it is not looked at again at once.
+                self.ages.raise(oldest.row, Tick(now.0.saturating_add(16)));
+                continue;
+            }
+            // A tree that has just learned something is asked again, but not for ever: a crowd of old
+            // acquaintances that all came back must not make one newcomer pay for all.
+            if !oldest.is_sure && round < 64 {
+                continue;
+            }
+            // The key after the look: a row that was used in between has another sequence.
+            if self.ages.key(oldest.row) != oldest.key {
+                continue;
+            }
+            lease.set(Lease::Want(oldest.row));
+            if row.connections.claim(seen, child) {
+                lease.set(Lease::Held(oldest.row));
+                let tag = row.tag.load(Ordering::Acquire);
+                if tag != 0 {
+                    self.evicted.fetch_add(1, Ordering::Relaxed);
+                    self.unlink(oldest.row, tag);
+                }
+                self.ages.raise(oldest.row, now);
+                if oldest.key > now {
+                    self.ages.lower(oldest.row, now);
+                }
+                return Some((oldest.row, row));
+            }
+            lease.set(Lease::Free);
+        }
+        None
+    }
+
+    /// Both buckets are full (with twice as many slots as rows that hardly happens): the oldest of
+    /// their rows that nobody holds has to go.
+    fn empty_a_slot(&self, tag: u64, lease: &LeaseWord, child: u32) {
+        let oldest = self
+            .slots_of(tag)
+            .filter_map(|slot| {
+                let number = slot.load(Ordering::Acquire) as u32;
+                let row = self.rows.get(number as usize)?;
+                let seen = row.connections.look();
+                let is_free = !seen.is_claimed() && seen.count() == 0;
+                is_free.then(|| (self.ages.key(number), number, row, seen))
+            })
+            .min_by_key(|(key, ..)| *key);
+        let Some((_, number, row, seen)) = oldest else { return };
+        lease.set(Lease::Want(number));
+        if row.connections.claim(seen, child) {
+            lease.set(Lease::Held(number));
+            self.evicted.fetch_add(1, Ordering::Relaxed);
+            self.unlink(number, row.tag.load(Ordering::Acquire));
+            lease.set(Lease::Give(number));
+            self.clear(number, row);
+        }
+        lease.set(Lease::Free);
+    }
+
+    fn unlink(&self, row: u32, tag: u64) {
+        for slot in self.slots_of(tag) {
+            let word = slot.load(Ordering::Acquire);
+            if word != 0 && word as u32 == row && word & PIECE_MASK == tag & PIECE_MASK {
+                let _ = slot.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn clear(&self, number: u32, row: &Row) {
+        row.tag.store(0, Ordering::Release);
+        row.block.reset();
+        self.ages.lower(number, Tick(0));
+        row.connections.settle(0);
+    }
+
+    fn slots_of(&self, tag: u64) -> impl Iterator<Item = &'a AtomicU64> {
+        self.buckets_of(tag).into_iter().flatten()
+    }
+
+    fn buckets_of(&self, tag: u64) -> [&'a [AtomicU64]; 2] {
+        let count = self.index.len() / BUCKET;
+        let scale = |half: u32| ((u64::from(half) * count as u64) >> 32) as usize;
+        let first = scale(tag as u32);
+        let mut second = scale((tag >> 32) as u32);
+        if second == first {
+            second = (second + 1) % count.max(1);
+        }
+        let bucket =
+            |number: usize| self.index.get(number * BUCKET..(number + 1) * BUCKET).unwrap_or(&[]);
+        [bucket(first), if second == first { &[] } else { bucket(second) }]
+    }
+}
+
+impl Row {
+    /// Returns the address, cut to what was counted.
+    pub fn address(&self) -> Address {
+        let [high, low] = &self.address;
+        Address::from_words(high.load(Ordering::Relaxed), low.load(Ordering::Relaxed))
+    }
+
+    /// Returns how many connections hold this row.
+    pub fn open_connections(&self) -> u32 {
+        self.connections.count()
+    }
+
+    /// Makes a claimed row another address's; returns the stamp for its slot.
+    fn write(&self, tag: u64, address: Address) -> u64 {
+        let (high, low) = address.words();
+        for (word, value) in self.address.iter().zip([high, low]) {
+            word.store(value, Ordering::Relaxed);
+        }
+        self.block.reset();
+        self.suppressed.store(0, Ordering::Relaxed);
+        // Release: who finds the tag finds the columns that belong to it.
+        self.tag.store(tag, Ordering::Release);
+        self.connections.look().stamp()
+    }
+}
+
+impl Secret {
+    /// Returns the tag of an address in a scope: SipHash-1-3, never 0.
+    pub fn tag(self, scope: u32, address: Address) -> u64 {
+        let (high, low) = address.words();
+        sip_hash::<1, 3>(self.0, [high, low, u64::from(scope)]).max(1)
+    }
+}
+
+/// SipHash with C rounds per word and D at the end, over three whole words.
+fn sip_hash<const C: usize, const D: usize>(key: [u64; 2], words: [u64; 3]) -> u64 {
+    let [k0, k1] = key;
+    let mut v = [
+        k0 ^ 0x736f_6d65_7073_6575,
+        k1 ^ 0x646f_7261_6e64_6f6d,
+        k0 ^ 0x6c79_6765_6e65_7261,
+        k1 ^ 0x7465_6462_7974_6573,
+    ];
+    // The last word of the original carries the length in its top octet; 24 octets here.
+    for word in words.into_iter().chain([24 << 56]) {
+        v[3] ^= word;
+        for _ in 0..C {
+            v = sip_round(v);
+        }
+        v[0] ^= word;
+    }
+    v[2] ^= 0xff;
+    for _ in 0..D {
+        v = sip_round(v);
+    }
+    v[0] ^ v[1] ^ v[2] ^ v[3]
+}
+
+fn sip_round([mut v0, mut v1, mut v2, mut v3]: [u64; 4]) -> [u64; 4] {
+    v0 = v0.wrapping_add(v1);
+    v1 = v1.rotate_left(13) ^ v0;
+    v0 = v0.rotate_left(32);
+    v2 = v2.wrapping_add(v3);
+    v3 = v3.rotate_left(16) ^ v2;
+    v0 = v0.wrapping_add(v3);
+    v3 = v3.rotate_left(21) ^ v0;
+    v2 = v2.wrapping_add(v1);
+    v1 = v1.rotate_left(17) ^ v2;
+    v2 = v2.rotate_left(32);
+    [v0, v1, v2, v3]
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,0 +1,199 @@
+//! How large everything is: a drawing of the segment, from httpd's limits and `QS_ClientEntries`.
+//!
+//! The segment is made once for the life of the server, before it is known what later configurations
+//! will want, so it is laid out for the most. Pages that are never touched cost nothing.
+//! Spec: model.md 2.2, 2.3.
+
+use crate::atomic::{AtomicU32, AtomicU64};
+use crate::client::address::PrefixBits;
+use crate::meter::concurrency;
+use crate::store::Store;
+use crate::store::ages::{self, Ages};
+use crate::store::children::{CHUNK_RECORDS, Children, Chunk};
+use crate::store::clients::{BUCKET, Clients, Row, Secret};
+use crate::store::slots::{Scope, Scopes};
+use crate::store::totals::{EVENTS, Totals};
+
+/// Changes with every change of a row or of this drawing.
+pub const VERSION: u32 = 1;
+
+/// Rows of the client table when `QS_ClientEntries` is not configured.
+pub const DEFAULT_CLIENT_ENTRIES: u32 = 50_000;
+
+/// Servers that can have counters of their own.
+const SCOPES: usize = 16_384;
+
+/// What httpd can do at most in its life; a restart cannot change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// `ServerLimit`.
+    pub children: u32,
+    /// `ThreadLimit`, 1 for prefork.
+    pub threads: u32,
+}
+
+/// How many of everything there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Child slots: twice the children, since those of the last generation may still be serving.
+    pub slots: usize,
+    /// Chunks of connection records.
+    pub chunks: usize,
+    /// Rows of servers.
+    pub scopes: usize,
+    /// Rows of the table of peers.
+    pub peers: usize,
+    /// Rows of the table of clients.
+    pub clients: usize,
+    /// Event totals.
+    pub totals: usize,
+}
+
+impl Layout {
+    /// Draws a segment for `limits` and so many client entries.
+    pub fn new(limits: ServerLimits, client_entries: u32) -> Layout {
+        let slots = (limits.children.max(1) as usize) * 2 + 8;
+        // Event serves more connections than it has threads: AsyncRequestWorkerFactor times the idle
+        // ones, and those that linger. Four a thread, and a child never has less than a chunk.
+        let connections = (slots * limits.threads.max(1) as usize * 4)
+            .clamp(CHUNK_RECORDS, concurrency::MAX as usize);
+        let chunks = slots + connections / CHUNK_RECORDS + 1;
+        let room = connections.max(slots);
+        Layout {
+            slots,
+            chunks,
+            scopes: SCOPES,
+            // Each open connection can hold a row; as many again remember what they logged.
+            peers: room * 2 + 1024,
+            clients: client_entries as usize + room,
+            totals: EVENTS,
+        }
+    }
+}
+
+/// Returns how many words the index of a table has: two slots a row, in whole buckets.
+pub fn index_words(rows: usize) -> usize {
+    (rows * 2).next_multiple_of(BUCKET).max(2 * BUCKET)
+}
+
+/// The parts of a table in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct TableParts<'a> {
+    /// Its rows.
+    pub rows: &'a [Row],
+    /// [`index_words`] of them.
+    pub index: &'a [AtomicU64],
+    /// [`ages::words_for`] of them.
+    pub ages: &'a [AtomicU32],
+    /// How many rows went from one address to another.
+    pub evicted: &'a AtomicU64,
+}
+
+/// The parts of the segment in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// One word per child slot.
+    pub pids: &'a [AtomicU32],
+    /// Records of connections.
+    pub chunks: &'a [Chunk],
+    /// Leases that came back from dead children.
+    pub reclaimed: &'a AtomicU64,
+    /// Rows of servers.
+    pub scopes: &'a [Scope],
+    /// The table of peers.
+    pub peers: TableParts<'a>,
+    /// The table of clients.
+    pub clients: TableParts<'a>,
+    /// One word per event number.
+    pub totals: &'a [AtomicU64],
+}
+
+impl<'a> Store<'a> {
+    /// Lays the store over its memory.
+    pub fn new(parts: Parts<'a>, secret: Secret, prefix: PrefixBits) -> Store<'a> {
+        let table = |parts: TableParts<'a>| {
+            let ages = Ages::new(parts.ages, parts.rows.len());
+            Clients::new(parts.rows, parts.index, ages, secret, parts.evicted)
+        };
+        Store {
+            children: Children::new(parts.pids, parts.chunks, parts.reclaimed),
+            scopes: Scopes::new(parts.scopes),
+            peers: table(parts.peers),
+            clients: table(parts.clients),
+            totals: Totals::new(parts.totals),
+            prefix,
+        }
+    }
+}
+
+/// Memory of a process of its own, for tests and for tools that replay: the same rows without a segment.
+#[derive(Debug)]
+pub struct PrivateMemory {
+    pids: Vec<AtomicU32>,
+    chunks: Vec<Chunk>,
+    scopes: Vec<Scope>,
+    totals: Vec<AtomicU64>,
+    tables: [PrivateTable; 2],
+    reclaimed: AtomicU64,
+}
+
+#[derive(Debug)]
+struct PrivateTable {
+    rows: Vec<Row>,
+    index: Vec<AtomicU64>,
+    ages: Vec<AtomicU32>,
+    evicted: AtomicU64,
+}
+
+impl PrivateMemory {
+    /// Makes memory for a layout.
+    pub fn new(layout: Layout) -> PrivateMemory {
+        let table = |rows: usize| PrivateTable {
+            rows: many(rows, Row::default),
+            index: many(index_words(rows), || AtomicU64::new(0)),
+            ages: many(ages::words_for(rows), || AtomicU32::new(0)),
+            evicted: AtomicU64::new(0),
+        };
+        PrivateMemory {
+            pids: many(layout.slots, || AtomicU32::new(0)),
+            chunks: many(layout.chunks, Chunk::default),
+            scopes: many(layout.scopes, Scope::default),
+            totals: many(layout.totals, || AtomicU64::new(0)),
+            tables: [table(layout.peers), table(layout.clients)],
+            reclaimed: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns the store over this memory.
+    pub fn store(&self, secret: Secret, prefix: PrefixBits) -> Store<'_> {
+        let [peers, clients] = &self.tables;
+        Store::new(
+            Parts {
+                pids: &self.pids,
+                chunks: &self.chunks,
+                reclaimed: &self.reclaimed,
+                scopes: &self.scopes,
+                peers: peers.parts(),
+                clients: clients.parts(),
+                totals: &self.totals,
+            },
+            secret,
+            prefix,
+        )
+    }
+}
+
+impl PrivateTable {
+    fn parts(&self) -> TableParts<'_> {
+        TableParts {
+            rows: &self.rows,
+            index: &self.index,
+            ages: &self.ages,
+            evicted: &self.evicted,
+        }
+    }
+}
+
+fn many<T>(count: usize, make: impl FnMut() -> T) -> Vec<T> {
+    core::iter::repeat_with(make).take(count).collect()
+}

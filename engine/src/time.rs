@@ -1,0 +1,48 @@
+//! Moments and spans, as values that are handed in.
+//!
+//! A [`Tick`] is a sixteenth of a second since the segment was made, in 32 bits: eight years, and half a
+//! word, so that a window's start and its count fit into one atomic word.
+
+/// Ticks in a second.
+const PER_SECOND: u64 = 16;
+
+/// A moment: sixteenths of a second since the segment was made. 0 is "never".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tick(pub u32);
+
+/// A span in whole seconds, as directives give it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seconds(pub u32);
+
+impl Tick {
+    /// Makes a moment from milliseconds since the segment was made. Never returns "never".
+    pub fn from_millis(millis: u64) -> Tick {
+        Tick(u32::try_from(millis.saturating_mul(PER_SECOND) / 1000 + 1).unwrap_or(u32::MAX))
+    }
+
+    /// Returns the moment that lies `span` later, the end of time at most.
+    pub fn after(self, span: Seconds) -> Tick {
+        let ticks = u64::from(self.0) + u64::from(span.0) * PER_SECOND;
+        Tick(u32::try_from(ticks).unwrap_or(u32::MAX))
+    }
+
+    /// Returns the whole seconds from `earlier` to this moment, 0 if it lies later.
+    pub fn seconds_since(self, earlier: Tick) -> Seconds {
+        Seconds(self.0.saturating_sub(earlier.0) / PER_SECOND as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_ends_to_the_sixteenth_and_never_overflows() {
+        let start = Tick::from_millis(10_000);
+        assert_eq!(start.after(Seconds(4)), Tick(161 + 64));
+        assert_eq!(Tick(161 + 63).seconds_since(start), Seconds(3));
+        assert_eq!(start.seconds_since(Tick(200)), Seconds(0));
+        assert_eq!(start.after(Seconds(u32::MAX)), Tick(u32::MAX));
+        assert!(Tick::from_millis(0) > Tick(0), "0 is never");
+    }
+}

@@ -1,0 +1,23 @@
+/* What bindgen reads and the shim is compiled against: httpd's API as far as this module uses it. */
+#ifndef MOD_QOS_RS_HTTPD_API_H
+#define MOD_QOS_RS_HTTPD_API_H
+
+#include "httpd.h"
+#include "http_config.h"
+#include "http_connection.h"
+#include "http_core.h"
+#include "http_log.h"
+#include "http_main.h"
+#include "http_protocol.h"
+#include "http_request.h"
+#include "ap_mpm.h"
+#include "mpm_common.h"
+#include "util_filter.h"
+#include "apr_portable.h"
+#include "apr_strings.h"
+
+/* The shim: what only a macro of C can do. */
+void qos_log_server(const server_rec *s, int level, const char *line);
+void qos_log_request(const request_rec *r, int level, const char *line);
+
+#endif

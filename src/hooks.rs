@@ -1,0 +1,9 @@
+//! Where httpd calls us: thin functions that turn pointers into values, run one phase of the engine, and
+//! turn its verdict into httpd's answer.
+
+pub mod connection;
+pub mod filters;
+pub mod lifecycle;
+pub mod log;
+pub mod register;
+pub mod request;

@@ -1,0 +1,130 @@
+//! The response's head goes out; and a connection without streams is told that it is over.
+
+use crate::ffi::bindings::{self as httpd, ap_filter_t, apr_bucket_brigade, request_rec};
+use crate::ffi::guard::{Callback, guard};
+use crate::httpd::connection::Connection;
+use crate::httpd::request::Request;
+use crate::shm::{child, segment};
+use core::ffi::CStr;
+use core::ptr::null_mut;
+use qos_engine::context::Moment;
+use qos_engine::phases;
+
+/// Name of the filter for responses.
+pub const RESPONSE_HEAD: &CStr = c"mod_qos_response_head";
+/// Name of the filter for httpd's own error responses.
+pub const ERROR_HEAD: &CStr = c"mod_qos_error_head";
+/// Name of the connection filter that ends an idle HTTP/2 connection.
+pub const IDLE_END: &CStr = c"mod_qos_idle_end";
+
+pub unsafe extern "C" fn insert_filter(request: *mut request_rec) {
+    static CALLBACK: Callback = Callback::new("insert_filter");
+    // SAFETY: httpd's argument.
+    guard(&CALLBACK, (), || unsafe { insert(request, RESPONSE_HEAD) });
+}
+
+pub unsafe extern "C" fn insert_error_filter(request: *mut request_rec) {
+    static CALLBACK: Callback = Callback::new("insert_error_filter");
+    // SAFETY: httpd's argument.
+    guard(&CALLBACK, (), || unsafe { insert(request, ERROR_HEAD) });
+}
+
+/// Adds a filter where a rule wants to know of the response; most requests pay nothing for it.
+///
+/// # Safety
+/// `request` is what httpd handed to an insert hook.
+unsafe fn insert(pointer: *mut request_rec, filter: &'static CStr) {
+    // SAFETY: alive while the hook runs.
+    let Some(request) = (unsafe { Request::new(pointer) }) else { return };
+    let Some(policy) = request.config().and_then(|config| config.policy.get()) else { return };
+    let is_wanted = !policy.variable.on_status.is_empty()
+        || policy.variable.on_broken
+        || policy.connection_limit.close_above.is_some()
+        || request.location().is_some_and(|location| !location.variable.is_empty());
+    if is_wanted && let Some(connection) = request.connection() {
+        // SAFETY: a filter of ours, on a live request.
+        unsafe {
+            httpd::ap_add_output_filter(filter.as_ptr(), null_mut(), pointer, connection.as_ptr());
+        }
+    }
+}
+
+pub unsafe extern "C" fn response_head(
+    filter: *mut ap_filter_t,
+    data: *mut apr_bucket_brigade,
+) -> httpd::apr_status_t {
+    static CALLBACK: Callback = Callback::new("output_filter");
+    // SAFETY: httpd's arguments.
+    unsafe { head(&CALLBACK, filter, data, true) }
+}
+
+pub unsafe extern "C" fn error_head(
+    filter: *mut ap_filter_t,
+    data: *mut apr_bucket_brigade,
+) -> httpd::apr_status_t {
+    static CALLBACK: Callback = Callback::new("output_filter_error");
+    // SAFETY: httpd's arguments.
+    unsafe { head(&CALLBACK, filter, data, false) }
+}
+
+/// Acts once, on the first data, takes itself out, and passes the data on unchanged whatever happens.
+///
+/// # Safety
+/// `filter` and `data` are what httpd handed to an output filter.
+unsafe fn head(
+    callback: &Callback,
+    filter: *mut ap_filter_t,
+    data: *mut apr_bucket_brigade,
+    is_normal: bool,
+) -> httpd::apr_status_t {
+    // SAFETY: the filter is alive, and so is the one behind it.
+    let (next, request) = unsafe { ((*filter).next, (*filter).r) };
+    // SAFETY: out of the chain before anything can go wrong; the record itself stays in its pool.
+    unsafe { httpd::ap_remove_output_filter(filter) };
+    guard(callback, (), || {
+        // SAFETY: alive while its filters run.
+        let Some(request) = (unsafe { Request::new(request) }) else { return };
+        let Some(config) = request.config() else { return };
+        let (Some(policy), Some(shared)) = (config.policy.get(), segment::shared()) else { return };
+        let Some(connection) = request.connection() else { return };
+        let tracked = connection.tracked();
+        let engine = tracked.map(|tracked| &tracked.connection);
+        let mut view = request.view();
+        let location = request.location().map(|location| &location.variable);
+        phases::respond(policy, location, engine, request.status(), &mut view);
+        if is_normal && let Some(engine) = engine {
+            let child = child::this();
+            let moment = Moment { now: shared.now(), store: &shared.store, child: &child };
+            let scope = config.scope.get();
+            if phases::closes_after_response(policy, &moment, engine, scope, &mut view) {
+                connection.close_after_response();
+            }
+        }
+    });
+    // SAFETY: outside the guard, as httpd's contract asks: what comes behind is not ours.
+    unsafe { httpd::ap_pass_brigade(next, data) }
+}
+
+/// Says "end of data" to HTTP/2 once a connection that shall be closed has no stream left: it then
+/// takes its leave with GOAWAY.
+pub unsafe extern "C" fn idle_end(
+    filter: *mut ap_filter_t,
+    data: *mut apr_bucket_brigade,
+    mode: httpd::ap_input_mode_t,
+    block: httpd::apr_read_type_e,
+    octets: httpd::apr_off_t,
+) -> httpd::apr_status_t {
+    static CALLBACK: Callback = Callback::new("input_filter");
+    let is_over = guard(&CALLBACK, false, || {
+        // SAFETY: the filter's connection is alive while its filters run.
+        let connection = unsafe { Connection::new((*filter).c) };
+        connection.is_some_and(|connection| {
+            connection.tracked().is_some_and(crate::httpd::connection::Tracked::is_done)
+        })
+    });
+    if is_over {
+        return httpd::APR_EOF as httpd::apr_status_t;
+    }
+    // SAFETY: outside the guard; the filter behind ours is alive.
+    unsafe { httpd::ap_get_brigade((*filter).next, data, mode, block, octets) }
+}

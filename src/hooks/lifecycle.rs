@@ -1,0 +1,275 @@
+//! The server's life: configuration checked, segment found, children born and gone.
+
+use crate::config::{self, ServerConfig};
+use crate::ffi::bindings::{self as httpd, apr_pool_t, server_rec};
+use crate::ffi::guard::{Callback, guard};
+use crate::httpd::{mpm, server::Server};
+use crate::shm::{child, segment};
+use core::ffi::c_int;
+use qos_engine::log_event::{self, Level, LogEvent};
+use qos_engine::rules::{
+    Policy, client_identity, connection_limit, server as server_rules, variable,
+};
+use std::collections::HashMap;
+
+const OK: c_int = httpd::OK as c_int;
+const FAILED: c_int = httpd::HTTP_INTERNAL_SERVER_ERROR as c_int;
+
+/// Returns the servers whose configuration is an object of their own: the base server first.
+fn owners(base: Server) -> Vec<(Server, &'static ServerConfig)> {
+    let mut seen: Vec<(Server, &'static ServerConfig)> = Vec::new();
+    for server in base.and_following() {
+        // SAFETY: the configuration that httpd is bringing into force; the list does not outlive it.
+        let config = unsafe { config::of_server(server.config_vector()) };
+        if let Some(config) = config
+            && !seen.iter().any(|(_, known)| core::ptr::eq(*known, config))
+        {
+            seen.push((server, config));
+        }
+    }
+    seen
+}
+
+/// What only several directives together can be wrong about. `apachectl -t` comes by here.
+pub unsafe extern "C" fn check_config(
+    _: *mut apr_pool_t,
+    _: *mut apr_pool_t,
+    _: *mut apr_pool_t,
+    base: *mut server_rec,
+) -> c_int {
+    static CALLBACK: Callback = Callback::new("check_config");
+    guard(&CALLBACK, OK, || {
+        // SAFETY: httpd hands the base server of the new configuration.
+        let Some(base) = (unsafe { Server::new(base) }) else { return OK };
+        for (server, config) in owners(base) {
+            let policy = Policy::resolve(&config.settings, mpm::capacity());
+            for complaint in policy.complaints() {
+                server.log(Level::Notice, complaint);
+            }
+        }
+        OK
+    })
+}
+
+pub unsafe extern "C" fn post_config(
+    _: *mut apr_pool_t,
+    _: *mut apr_pool_t,
+    _: *mut apr_pool_t,
+    base: *mut server_rec,
+) -> c_int {
+    static CALLBACK: Callback = Callback::new("post_config");
+    guard(&CALLBACK, FAILED, || {
+        // httpd reads its configuration twice at a start; only the second is brought into force.
+        if mpm::is_first_pass() {
+            return OK;
+        }
+        // SAFETY: httpd hands the base server of the new configuration.
+        let Some(base) = (unsafe { Server::new(base) }) else { return FAILED };
+        match bring_into_force(base) {
+            Ok(()) => OK,
+            Err(text) => {
+                base.log(Level::Error, &format!("mod_qos(002): {text}"));
+                FAILED
+            }
+        }
+    })
+}
+
+fn bring_into_force(base: Server) -> Result<(), String> {
+    let computed = mpm::capacity();
+    let owners = owners(base);
+    let policies: Vec<(Server, &ServerConfig, &Policy)> = owners
+        .iter()
+        .map(|(server, config)| {
+            let resolve = || Policy::resolve(&config.settings, computed);
+            (*server, *config, config.policy.get_or_init(resolve))
+        })
+        .collect();
+    let Some((_, _, base_policy)) = policies.first() else { return Ok(()) };
+    let shared = segment::find_or_make(base, &base_policy.client_identity)?;
+
+    let generation = shared.next_generation();
+    let mut used: HashMap<u64, u32> = HashMap::new();
+    for (server, config, policy) in &policies {
+        let owns_counters = !server.is_virtual()
+            || policy.connection_limit.has_own_limit
+            || !base_policy.connection_limit.has_own_limit;
+        let owner = if owns_counters { *server } else { base };
+        let times = used.entry(hash(&owner.identity(), 0)).or_default();
+        // Two hosts of one name and address are told apart by their order.
+        let place = if owns_counters {
+            *times += 1;
+            *times
+        } else {
+            1
+        };
+        let tag = hash(&owner.identity(), place);
+        let scope = shared.store.scopes.find(tag, generation);
+        config.scope.set(scope.ok_or("too many virtual hosts with limits of their own")?);
+        if !owns_counters {
+            let (name, port) = server.name_and_port();
+            let (base_name, base_port) = base.name_and_port();
+            notice(
+                *server,
+                &connection_limit::SHARED_COUNTERS,
+                format_args!("{name}:{port} shares its counters with {base_name}:{base_port}"),
+            );
+        }
+    }
+    // What a restart under load left behind, before the new children count.
+    child::sweep(shared);
+    tell_at_start(base, base_policy, computed.max_clients, shared);
+    for (server, _, policy) in &policies {
+        tell_of_rules(*server, policy);
+    }
+    Ok(())
+}
+
+fn tell_at_start(base: Server, policy: &Policy, calculated: u32, shared: &segment::Shared) {
+    let n = policy.server.max_clients;
+    let text = format!("calculated MaxClients/MaxRequestWorkers (max connections): {calculated}");
+    if n == calculated {
+        let mut sink = base;
+        log_event::debug(format_args!("{text}"), &mut sink);
+    } else {
+        notice(
+            base,
+            &server_rules::MAX_CLIENTS_APPLIED,
+            format_args!("{text}, applied limit: {n}"),
+        );
+    }
+    if policy.server.is_log_only {
+        notice(
+            base,
+            &server_rules::RUNNING_LOG_ONLY,
+            format_args!("running in 'log only' mode - rules are NOT enforced!"),
+        );
+    }
+    let mpm = mpm::name();
+    if !matches!(mpm, "worker" | "event") {
+        notice(
+            base,
+            &server_rules::UNUSUAL_MPM,
+            format_args!(
+                "loaded MPM is '{mpm}' but mod_qos should be used with MPM 'Worker' or 'Event' only."
+            ),
+        );
+    }
+    // SAFETY: looks a name up in httpd's list of modules.
+    if unsafe { httpd::ap_find_linked_module(c"mod_unique_id.c".as_ptr()).is_null() } {
+        notice(
+            base,
+            &server_rules::NO_UNIQUE_ID,
+            format_args!(
+                "mod_unique_id not available (mod_qos generates simple request id if required)"
+            ),
+        );
+    }
+    let client_identity::Policy { entries, prefix, is_ipv6_off } = policy.client_identity;
+    let event = &server_rules::NEEDS_STOP_AND_START;
+    if entries != shared.entries {
+        notice(
+            base,
+            event,
+            format_args!(
+                "QS_ClientEntries: the change needs a stop and start, {} stays in force",
+                shared.entries
+            ),
+        );
+    }
+    if prefix != shared.store.prefix {
+        notice(
+            base,
+            event,
+            format_args!(
+                "QS_ClientIPv6Prefix: the change needs a stop and start, {} stays in force",
+                shared.store.prefix.0
+            ),
+        );
+    }
+    if is_ipv6_off {
+        notice(base, event, format_args!("QS_SupportIPv6 off: has no effect, IPv6 is always on"));
+    }
+}
+
+fn tell_of_rules(server: Server, policy: &Policy) {
+    if let Some((directive, threshold, max)) = policy.connection_limit.unreachable {
+        notice(
+            server,
+            &connection_limit::UNREACHABLE,
+            format_args!(
+                "{directive}: threshold {threshold} cannot be reached, at most {max} connections are possible"
+            ),
+        );
+    }
+    for (status, variable) in
+        policy.variable.on_status.iter().filter_map(variable::OnStatus::mended)
+    {
+        notice(
+            server,
+            &variable::ADDS_ONE,
+            format_args!(
+                "QS_SetEnvIfStatus {status} {variable}: adds 1 per response, not {status}, write \
+             {variable}=<number> to choose"
+            ),
+        );
+    }
+}
+
+fn notice(mut server: Server, event: &LogEvent, text: core::fmt::Arguments<'_>) {
+    log_event::note(event, text, None, &mut server);
+}
+
+/// A hash for names of our own configuration (FNV-1a): nobody outside chooses what goes in.
+fn hash(text: &str, place: u32) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(place);
+    let hash = text
+        .bytes()
+        .fold(start, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3));
+    hash.max(1)
+}
+
+pub unsafe extern "C" fn child_init(_: *mut apr_pool_t, base: *mut server_rec) {
+    static CALLBACK: Callback = Callback::new("child_init");
+    guard(&CALLBACK, (), || {
+        let Some(shared) = segment::shared() else { return };
+        if !child::enter(shared)
+            // SAFETY: httpd hands the base server.
+            && let Some(base) = unsafe { Server::new(base) }
+        {
+            base.log(
+                Level::Warning,
+                "mod_qos(): more children than ever expected: what this one holds when it is killed \
+                 stays counted",
+            );
+        }
+    });
+}
+
+/// In the parent: a child has ended. Key is the pid; httpd's slot number may be gone already.
+pub unsafe extern "C" fn child_status(
+    _: *mut server_rec,
+    pid: libc::pid_t,
+    _: httpd::ap_generation_t,
+    _: c_int,
+    state: httpd::mpm_child_status,
+) {
+    static CALLBACK: Callback = Callback::new("child_status");
+    guard(&CALLBACK, (), || {
+        if state == httpd::MPM_CHILD_EXITED
+            && let (Some(shared), Ok(pid)) = (segment::shared(), u32::try_from(pid))
+        {
+            child::reclaim(shared, pid);
+        }
+    });
+}
+
+pub unsafe extern "C" fn monitor(_: *mut apr_pool_t, _: *mut server_rec) -> c_int {
+    static CALLBACK: Callback = Callback::new("monitor");
+    guard(&CALLBACK, OK, || {
+        if let Some(shared) = segment::shared() {
+            child::sweep(shared);
+        }
+        OK
+    })
+}

@@ -1,0 +1,135 @@
+//! Every hook and filter on one page, each with its place and why.
+
+use super::{connection, filters, lifecycle, log, request};
+use crate::ffi::bindings::{self as httpd, apr_pool_t};
+use crate::ffi::guard::{Callback, guard, install_panic_hook};
+use core::ffi::{c_char, c_int};
+use core::ptr::null;
+
+/// A list of module names, ended by null, as httpd wants it.
+type Modules<const N: usize> = [*const c_char; N];
+
+const FIRST: c_int = httpd::APR_HOOK_FIRST as c_int;
+const MIDDLE: c_int = httpd::APR_HOOK_MIDDLE as c_int;
+const LAST: c_int = httpd::APR_HOOK_LAST as c_int;
+
+pub unsafe extern "C" fn register_hooks(_: *mut apr_pool_t) {
+    static CALLBACK: Callback = Callback::new("register_hooks");
+    guard(&CALLBACK, (), || {
+        install_panic_hook();
+        // SAFETY: called by httpd while it loads the module; the functions have the types that the
+        // bindings say, and the module is never unloaded (-z nodelete). The lists are read at once or,
+        // for sorting, before this configuration ends: they are constants.
+        unsafe {
+            life_of_the_server();
+            life_of_a_connection();
+            life_of_a_request();
+        }
+    });
+}
+
+unsafe fn life_of_the_server() {
+    // SAFETY: see `register_hooks`.
+    unsafe {
+        // Where `apachectl -t` still comes by.
+        httpd::ap_hook_check_config(Some(lifecycle::check_config), null(), null(), MIDDLE);
+        httpd::ap_hook_post_config(Some(lifecycle::post_config), null(), null(), MIDDLE);
+        httpd::ap_hook_child_init(Some(lifecycle::child_init), null(), null(), MIDDLE);
+        // In the parent, at each child's end, whatever its cause.
+        httpd::ap_hook_child_status(Some(lifecycle::child_status), null(), null(), MIDDLE);
+        // In the parent, every ten seconds or so.
+        httpd::ap_hook_monitor(Some(lifecycle::monitor), null(), null(), MIDDLE);
+    }
+}
+
+unsafe fn life_of_a_connection() {
+    const LOGIO: Modules<2> = [c"mod_logio.c".as_ptr(), null()];
+    const TLS: Modules<2> = [c"mod_ssl.c".as_ptr(), null()];
+    const ALL_BEFORE: Modules<4> =
+        [c"mod_ssl.c".as_ptr(), c"mod_setenvif.c".as_ptr(), c"mod_setenvifplus.c".as_ptr(), null()];
+    // SAFETY: see `register_hooks`.
+    unsafe {
+        // Behind mod_logio, which counts octets, and before mod_ssl: who is blocked costs no handshake.
+        httpd::ap_hook_pre_connection(
+            Some(connection::pre_connection_early),
+            LOGIO.as_ptr(),
+            TLS.as_ptr(),
+            FIRST,
+        );
+        // Behind everything that may have something to say of a connection. Core comes later still: it
+        // sets the socket.
+        httpd::ap_hook_pre_connection(
+            Some(connection::pre_connection_late),
+            ALL_BEFORE.as_ptr(),
+            null(),
+            LAST,
+        );
+        // While the socket is still open: did the peer break off?
+        httpd::ap_hook_pre_close_connection(
+            Some(connection::pre_close_connection),
+            null(),
+            null(),
+            MIDDLE,
+        );
+        // Above TLS and HTTP/2's reads: where a connection without streams is told that it is over.
+        httpd::ap_register_input_filter(
+            filters::IDLE_END.as_ptr(),
+            Some(filters::idle_end),
+            None,
+            httpd::AP_FTYPE_CONNECTION,
+        );
+    }
+}
+
+unsafe fn life_of_a_request() {
+    const SETENVIF: Modules<4> = [
+        c"mod_setenvif.c".as_ptr(),
+        c"mod_setenvifplus.c".as_ptr(),
+        c"mod_parp.c".as_ptr(),
+        null(),
+    ];
+    // SAFETY: see `register_hooks`.
+    unsafe {
+        // Before mod_setenvif, whose conditions shall see our variables.
+        httpd::ap_hook_post_read_request(
+            Some(request::post_read_request),
+            null(),
+            SETENVIF.as_ptr(),
+            FIRST,
+        );
+        // Behind mod_setenvif's step for locations: now all event variables are known.
+        httpd::ap_hook_header_parser(
+            Some(request::header_parser),
+            SETENVIF.as_ptr(),
+            null(),
+            MIDDLE,
+        );
+        httpd::ap_hook_insert_filter(Some(filters::insert_filter), null(), null(), LAST);
+        httpd::ap_hook_insert_error_filter(
+            Some(filters::insert_error_filter),
+            null(),
+            null(),
+            LAST,
+        );
+        // One step behind content generators and before mod_headers and mod_deflate: variables that a
+        // status sets can stand in response headers.
+        for (name, filter) in [
+            (filters::RESPONSE_HEAD, filters::response_head as FilterFunction),
+            (filters::ERROR_HEAD, filters::error_head),
+        ] {
+            httpd::ap_register_output_filter(
+                name.as_ptr(),
+                Some(filter),
+                None,
+                httpd::AP_FTYPE_RESOURCE + 1,
+            );
+        }
+        // First, so that the access log sees what we set.
+        httpd::ap_hook_log_transaction(Some(log::log_transaction), null(), null(), FIRST);
+    }
+}
+
+type FilterFunction = unsafe extern "C" fn(
+    *mut httpd::ap_filter_t,
+    *mut httpd::apr_bucket_brigade,
+) -> httpd::apr_status_t;

@@ -1,0 +1,238 @@
+//! A connection: primary or secondary, its peer, and what we hang on it.
+
+use crate::config::{self, ServerConfig};
+use crate::ffi::bindings::{self as httpd, conn_rec};
+use crate::httpd::{pool::Pool, server::Server};
+use core::ffi::CStr;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, Ordering};
+use qos_engine::client::address::Address;
+use qos_engine::client::identity::Peer;
+use qos_engine::context::{self, Marks};
+use std::io::Write;
+
+/// A connection of httpd's.
+#[derive(Clone, Copy)]
+pub struct Connection(NonNull<conn_rec>);
+
+/// What we hang on a primary connection, in its pool.
+pub struct Tracked {
+    /// The engine's view.
+    pub connection: context::Connection,
+    /// The configuration of the server that the connection came in by; it lives as long as the child.
+    pub config: &'static ServerConfig,
+    /// HTTP/2 streams that have a request in progress.
+    pub streams: AtomicU32,
+    /// The variables that are the same for all of its requests, as C text.
+    pub texts: Texts,
+}
+
+/// Numbers as C text, written once per connection.
+pub struct Texts {
+    /// `QS_AllConn`
+    pub all: Text<12>,
+    /// `QS_SrvConn`
+    pub server: Text<12>,
+    /// `QS_IPConn`
+    pub address: Option<Text<12>>,
+    /// `QS_ConnectionId`
+    pub id: Text<44>,
+}
+
+/// C text in place.
+pub struct Text<const N: usize>([u8; N]);
+
+impl<const N: usize> Text<N> {
+    /// Writes text; what does not fit is cut.
+    pub fn new(text: core::fmt::Arguments<'_>) -> Text<N> {
+        let mut octets = [0; N];
+        let (body, _nul) = octets.split_at_mut(N - 1);
+        // A full buffer is the only error, and then the text is cut.
+        let _ = (&mut *body).write_fmt(text);
+        Text(octets)
+    }
+
+    /// Returns the text, alive as long as the connection.
+    pub fn as_c(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or(c"")
+    }
+}
+
+impl Connection {
+    /// Takes a connection that httpd handed to a callback.
+    ///
+    /// # Safety
+    /// `connection` is null or alive while the value is used.
+    pub unsafe fn new(connection: *mut conn_rec) -> Option<Connection> {
+        NonNull::new(connection).map(Connection)
+    }
+
+    fn record(&self) -> &conn_rec {
+        // SAFETY: alive by `new`. The fields read here do not change while hooks run, `aborted` and
+        // `keepalive` excepted, which are read and written by the thread that runs the connection.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Returns the record itself.
+    pub fn as_ptr(self) -> *mut conn_rec {
+        self.0.as_ptr()
+    }
+
+    /// Returns the connection that an HTTP/2 stream came in by.
+    pub fn primary(self) -> Option<Connection> {
+        // SAFETY: httpd keeps the primary connection alive while it has secondary ones.
+        unsafe { Connection::new(self.record().master) }
+    }
+
+    /// Tells whether this is the server's own connection to a backend.
+    pub fn is_outgoing(self) -> bool {
+        self.record().outgoing != 0
+    }
+
+    /// Tells whether the client is gone, or we have given it up.
+    pub fn is_aborted(self) -> bool {
+        self.record().aborted != 0
+    }
+
+    /// Marks the connection as given up.
+    pub fn abort(self) {
+        // SAFETY: alive by `new`, and this thread runs the connection.
+        unsafe { (*self.0.as_ptr()).aborted = 1 };
+    }
+
+    /// Closes the connection after the response.
+    pub fn close_after_response(self) {
+        // SAFETY: as above.
+        unsafe { (*self.0.as_ptr()).keepalive = httpd::AP_CONN_CLOSE };
+    }
+
+    /// Returns the number that httpd gives the connection.
+    pub fn id(self) -> core::ffi::c_long {
+        self.record().id
+    }
+
+    /// Returns the pool that lives as long as the connection.
+    pub fn pool(self) -> Option<Pool> {
+        // SAFETY: httpd's pool of the connection.
+        unsafe { Pool::new(self.record().pool) }
+    }
+
+    /// Returns the server that the connection came in by.
+    pub fn server(self) -> Option<Server> {
+        // SAFETY: a server of the configuration that this child serves.
+        unsafe { Server::new(self.record().base_server) }
+    }
+
+    /// Returns our configuration of that server. It lives as long as the child.
+    pub fn config(self) -> Option<&'static ServerConfig> {
+        let vector = self.server()?.config_vector();
+        // SAFETY: a child's configuration is never freed before the child's end.
+        unsafe { config::of_server(vector) }
+    }
+
+    /// Returns who holds the connection.
+    pub fn peer(self) -> Option<Peer> {
+        let address = NonNull::new(self.record().client_addr)?;
+        // SAFETY: httpd's address of the connection; the family says which part of the union is set.
+        unsafe {
+            let address = address.as_ref();
+            match address.family {
+                libc::AF_INET => {
+                    let octets = address.sa.sin.sin_addr.s_addr.to_ne_bytes();
+                    Some(Peer(Address::from(core::net::IpAddr::from(octets))))
+                }
+                libc::AF_INET6 => {
+                    let octets = address.sa.sin6.sin6_addr.__in6_u.__u6_addr8;
+                    Some(Peer(Address::from_octets(octets)))
+                }
+                _ => None,
+            }
+        }
+    }
+
+    /// Returns the peer's address as httpd writes it.
+    pub fn peer_text(&self) -> &str {
+        let text = self.record().client_ip;
+        if text.is_null() {
+            return "";
+        }
+        // SAFETY: C text in the connection's pool.
+        unsafe { CStr::from_ptr(text) }.to_str().unwrap_or("")
+    }
+
+    /// Hangs our state on a primary connection.
+    pub fn track(self, tracked: NonNull<Tracked>) {
+        // SAFETY: the vector of the connection, our place in it.
+        unsafe {
+            httpd::ap_set_module_config(
+                self.record().conn_config,
+                &raw const crate::qos_module,
+                tracked.as_ptr().cast(),
+            );
+        }
+    }
+
+    /// Returns our state, of the primary connection for a stream. `None` where we were not asked: a
+    /// backend's connection, or one that was refused before it was counted.
+    pub fn tracked(&self) -> Option<&Tracked> {
+        let primary = self.primary().unwrap_or(*self);
+        let vector = primary.record().conn_config;
+        if vector.is_null() {
+            return None;
+        }
+        // SAFETY: what stands in our place was put there by `track` and lives in the connection's pool;
+        // after that it is changed only through atomics.
+        unsafe {
+            httpd::ap_get_module_config(vector, &raw const crate::qos_module)
+                .cast::<Tracked>()
+                .as_ref()
+        }
+    }
+
+    /// Tells whether the peer has reset the connection while it had not taken all that we sent.
+    pub fn was_reset_in_response(self) -> bool {
+        // SAFETY: httpd's socket of the connection; the descriptor is open until after
+        // pre_close_connection, where this is asked.
+        let descriptor = unsafe {
+            let socket = httpd::ap_get_conn_socket(self.0.as_ptr());
+            let mut descriptor = -1;
+            if socket.is_null() || httpd::apr_os_sock_get(&mut descriptor, socket) != 0 {
+                return false;
+            }
+            descriptor
+        };
+        const TCP_CLOSE: u8 = 7;
+        let (mut state, mut length) = (0u8, 1 as libc::socklen_t);
+        let mut unsent: libc::c_int = 0;
+        // SAFETY: the kernel writes at most `length` octets (the first of tcp_info is the state), and
+        // one int.
+        unsafe {
+            let option = (&raw mut state).cast();
+            libc::getsockopt(descriptor, libc::IPPROTO_TCP, libc::TCP_INFO, option, &mut length)
+                == 0
+                && state == TCP_CLOSE
+                && libc::ioctl(descriptor, libc::TIOCOUTQ, &raw mut unsent) == 0
+                && unsent > 0
+        }
+    }
+}
+
+impl Tracked {
+    /// One stream more has a request in progress.
+    pub fn begin_stream(&self) {
+        self.connection.marks.set(Marks::HTTP2);
+        self.streams.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One less.
+    pub fn end_stream(&self) {
+        self.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Tells whether an HTTP/2 connection that shall be closed has nothing more to do.
+    pub fn is_done(&self) -> bool {
+        self.connection.marks.has(Marks::CLOSE_WHEN_IDLE)
+            && self.connection.marks.has(Marks::HTTP2)
+            && self.streams.load(Ordering::Relaxed) == 0
+    }
+}
