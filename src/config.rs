@@ -181,9 +181,10 @@ unsafe fn take(
         };
         match result {
             Ok(()) => core::ptr::null(),
-            // SAFETY: the pool of the configuration lives while httpd shows the text.
             Err(text) => {
-                unsafe { Pool::new(command.pool) }.map_or(failed, |pool| pool.copy(text.as_bytes()))
+                // SAFETY: the pool of the configuration lives while httpd shows the text.
+                let pool = unsafe { Pool::new(command.pool) };
+                pool.map_or(failed, |pool| pool.copy(text.as_bytes()))
             }
         }
     })

@@ -11,6 +11,9 @@ pub mod guard;
     unused_qualifications,
     improper_ctypes,
     clippy::all,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
     clippy::undocumented_unsafe_blocks,
     unsafe_op_in_unsafe_fn,
     unnecessary_transmutes

@@ -20,14 +20,15 @@ impl Exempt {
     pub fn parse(word: &str) -> Result<Exempt, Problem> {
         let allowed = "an address (192.0.2.1), the beginning of one up to a '.' or ':' (192.0.2.), or a \
              network in CIDR form (192.0.2.0/24)";
-        if let Ok(ip) = word.parse::<IpAddr>() {
+        // The ending decides, not the meaning: `2001:db8::` is a beginning, though it is an address, too.
+        if word.ends_with(['.', ':']) {
+            if is_beginning_of_v4(word) || is_beginning_of_v6(word) {
+                return Ok(Exempt::Text(word.to_ascii_lowercase()));
+            }
+        } else if let Ok(ip) = word.parse::<IpAddr>() {
             return Ok(Exempt::Network(IpNet::from(Address::from(ip).to_ip())));
-        }
-        if let Ok(network) = word.parse::<IpNet>() {
+        } else if let Ok(network) = word.parse::<IpNet>() {
             return Ok(Exempt::Network(network.trunc()));
-        }
-        if is_beginning_of_v4(word) || is_beginning_of_v6(word) {
-            return Ok(Exempt::Text(word.to_ascii_lowercase()));
         }
         Err(Problem::word(word, allowed))
     }

@@ -143,13 +143,8 @@ mod tests {
     }
 
     fn surely_oldest(ages: &Ages<'_>) -> u32 {
-        for _ in 0..1000 {
-            let oldest = ages.oldest();
-            if oldest.is_sure {
-                return oldest.row;
-            }
-        }
-        panic!("the tree does not settle");
+        let mut asked = (0..1000).map(|_| ages.oldest());
+        asked.find(|oldest| oldest.is_sure).expect("the tree settles").row
     }
 
     #[test]
