@@ -4,6 +4,8 @@
 //! them at random, gives back what they held, and starts others. At the end all that live give back what
 //! they hold, and every counter must be zero: one unit lost or given twice would show.
 
+#![allow(clippy::indexing_slicing, clippy::expect_used)] // a test: a wrong index is a failure, too
+
 #[path = "../src/shm/map.rs"]
 mod map;
 
