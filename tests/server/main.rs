@@ -8,4 +8,5 @@
 #[macro_use]
 mod harness;
 
+mod connection_limit;
 mod smoke;

@@ -380,8 +380,12 @@ impl Httpd {
         fs::read_to_string(self.root.0.join("stderr")).unwrap_or_default()
     }
 
+    /// Stops the server once it has closed the connections that the test has closed. An event
+    /// child that is told to end in that moment may crash without any module's help: it frees its
+    /// memory while its threads still run.
     fn end_processes(&mut self) {
         let pid = self.pid();
+        poll(Duration::from_secs(2), || (!has_open_connections(&self.ports)).then_some(()));
         process::signal(pid, libc::SIGTERM);
         let ended = poll(Duration::from_secs(10), || self.process.try_wait().ok().flatten());
         process::signal(-pid, libc::SIGKILL);
@@ -430,6 +434,25 @@ impl Drop for Httpd {
         let unexpected = self.unexpected();
         assert!(unexpected.is_empty(), "unexpected in the log:\n{}", unexpected.join("\n"));
     }
+}
+
+/// Whether a connection to one of the ports is open on the server's side. What waits for the
+/// network only (TIME_WAIT, FIN_WAIT2, LAST_ACK) belongs to no process any more.
+fn has_open_connections(ports: &[u16]) -> bool {
+    const ESTABLISHED: &str = "01";
+    const CLOSE_WAIT: &str = "08";
+    // Of the thread, since it may live in a network namespace of its own.
+    ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"].iter().any(|table| {
+        let text = fs::read_to_string(table).unwrap_or_default();
+        text.lines().skip(1).any(|line| {
+            let mut words = line.split_whitespace();
+            let local = words.nth(1).and_then(|local| local.rsplit_once(':'));
+            let port = local.and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
+            let state = words.nth(1).unwrap_or_default();
+            port.is_some_and(|port| ports.contains(&port))
+                && (state == ESTABLISHED || state == CLOSE_WAIT)
+        })
+    })
 }
 
 /// A directory that is removed at the end.
