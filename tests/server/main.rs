@@ -9,4 +9,5 @@
 mod harness;
 
 mod connection_limit;
+mod repeat_offender;
 mod smoke;

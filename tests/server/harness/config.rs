@@ -141,9 +141,10 @@ impl Plan {
              block=%{{QS_Block}}e path=%U\" qos\nCustomLog {root}/access_log qos"
         ));
         if self.tls {
+            // Without a cache there is a warning at start.
             line(format!(
                 "SSLEngine on\nSSLCertificateFile {root}/server.crt\n\
-                 SSLCertificateKeyFile {root}/server.key\nSSLSessionCache none"
+                 SSLCertificateKeyFile {root}/server.key\nSSLSessionCache shmcb:{root}/run/tls(512000)"
             ));
         }
         line(self.directives.clone());

@@ -321,6 +321,15 @@ impl Httpd {
             .unwrap_or_else(|| panic!("{path} was logged {} times, not {count}", of_path().len()))
     }
 
+    /// Waits until a file in the server's directory, such as a test's own log, holds this text.
+    #[track_caller]
+    pub fn wait_for_file(&self, name: &str, text: &str) {
+        let read = || fs::read_to_string(self.root.0.join(name)).unwrap_or_default();
+        if poll(PATIENCE, || (read() == text).then_some(())).is_none() {
+            assert_eq!(read(), text, "{name} holds something else");
+        }
+    }
+
     // ---- restarts
 
     /// Replaces the test's own directives; they hold from the next restart on.
