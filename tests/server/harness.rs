@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 pub use backend::Backend;
 pub use client::{Client, Connection, Outcome, Response};
-pub use config::{module_under_test, panicking_module};
-pub use http2::{Curl, CurlOutcome, Http2Connection};
+pub use config::{module_under_test, modules_dir, panicking_module};
+pub use http2::{Curl, Http2Connection};
 pub use httpd::{Builder, Check, Httpd};
-pub use log::{AccessLine, Line};
+pub use log::Line;
 pub use mpm::Mpm;
 pub use namespace::Namespace;
 pub use process::Usage;

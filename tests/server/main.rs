@@ -8,6 +8,14 @@
 #[macro_use]
 mod harness;
 
+mod child_death;
 mod connection_limit;
+mod directive;
+mod eviction;
+mod http2;
+mod loading;
+mod panic;
 mod repeat_offender;
+mod restart;
 mod smoke;
+mod soak;

@@ -328,6 +328,17 @@ fn a_request_counts_once_however_often_it_is_an_event(mpm: Mpm) {
     );
 }
 
+fn a_status_takes_back_one_event_when_it_sets_the_decrement(mpm: Mpm) {
+    let httpd = server(mpm, "3 60").with("QS_SetEnvIfStatus 200 QS_Block_Decrement").start();
+    httpd.expect(60);
+    let client = httpd.client("127.0.0.61");
+    assert_eq!(
+        statuses(&client, &["/blk", "/blk", "/", "/blk", "/blk"]),
+        [Some(404), Some(404), Some(200), Some(404), Some(500)],
+        "one, not 200"
+    );
+}
+
 fn a_denial_may_be_an_event_too(mpm: Mpm) {
     let httpd = server(mpm, "2 60").with("QS_SetEnvIfStatus 500 QS_Block").start();
     httpd.expect(60);
@@ -371,6 +382,21 @@ fn a_connection_with_a_request_is_not_empty(mpm: Mpm) {
     head.send(b"GET / HTTP/1.1\r\nHost: x\r\nX-Half: y").expect("the server reads");
     wait_until_alone_but_for(&httpd, 1);
     drop(head);
+    wait_until_alone(&httpd);
+    assert_eq!(client.get("/").status(), Some(200));
+}
+
+fn a_slow_request_is_no_event(mpm: Mpm) {
+    let httpd = server(mpm, "1 60")
+        .with("QS_SetEnvIfStatus NullConnection QS_Block")
+        .with("QS_SetEnvIfStatus BrokenConnection QS_Block")
+        .start();
+    let client = httpd.client("127.0.0.61");
+    let mut slow = client.connect();
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    slow.send_slowly(request, Duration::from_millis(20)).expect("the server reads");
+    assert_eq!(slow.response().served().status, 200);
+    drop(slow);
     wait_until_alone(&httpd);
     assert_eq!(client.get("/").status(), Some(200));
 }
@@ -655,9 +681,11 @@ on_each_mpm!(
     a_status_may_set_several_variables,
     an_inner_location_wins_over_an_outer_one,
     a_request_counts_once_however_often_it_is_an_event,
+    a_status_takes_back_one_event_when_it_sets_the_decrement,
     a_denial_may_be_an_event_too,
     an_empty_connection_is_an_event,
     a_connection_with_a_request_is_not_empty,
+    a_slow_request_is_no_event,
     a_proxied_response_that_the_client_aborts_is_an_event,
     a_file_that_the_client_aborts_is_an_event,
     a_response_that_was_read_to_its_end_is_no_broken_connection,

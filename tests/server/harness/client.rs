@@ -295,8 +295,9 @@ impl Connection {
         socket.set_linger(Some(Duration::ZERO)).expect("linger can be set");
     }
 
-    pub fn local_address(&self) -> SocketAddr {
-        self.stream.local_addr().expect("a connected socket has an address")
+    /// The server's address.
+    pub fn server(&self) -> SocketAddr {
+        self.host
     }
 }
 

@@ -57,7 +57,7 @@ fn ask_apxs(name: &str) -> String {
     let apxs = env::var_os("APXS").unwrap_or_else(|| "apxs".into());
     let output = Command::new(&apxs).args(["-q", name]).output();
     let output = output.unwrap_or_else(|error| {
-        panic!("cannot run {}: {error}; install apache2-dev", apxs.display())
+        panic!("cannot run {}: {error}; install apache2-dev", apxs.to_string_lossy())
     });
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
@@ -137,8 +137,8 @@ impl Plan {
         }
         line(format!(
             "LogFormat \"%a status=%>s ev=%{{mod_qos_ev}}e con=%{{mod_qos_con}}e \
-             all=%{{QS_AllConn}}e notes=%{{QS_ErrorNotes}}e vip=%{{QS_IsVipRequest}}e \
-             block=%{{QS_Block}}e path=%U\" qos\nCustomLog {root}/access_log qos"
+             all=%{{QS_AllConn}}e ip=%{{QS_IPConn}}e id=%{{QS_ConnectionId}}e notes=%{{QS_ErrorNotes}}e \
+             path=%U\" qos\nCustomLog {root}/access_log qos"
         ));
         if self.tls {
             // Without a cache there is a warning at start.

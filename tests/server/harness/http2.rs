@@ -22,9 +22,10 @@ pub struct CurlOutcome {
 }
 
 impl Curl {
-    /// Cleartext HTTP/2 without an upgrade.
+    /// Cleartext HTTP/2 by an upgrade from HTTP/1.1. (With prior knowledge some versions of curl
+    /// cannot use a connection twice; `Http2Connection` can.)
     pub fn cleartext(httpd: &Httpd, source: &str) -> Curl {
-        Curl::new(httpd, source, "http", "--http2-prior-knowledge")
+        Curl::new(httpd, source, "http", "--http2")
     }
 
     /// HTTP/2 over TLS.
@@ -61,6 +62,11 @@ impl Curl {
         while let Some((transfer, after)) = rest.split_once("\n@@connects=") {
             let (count, next) = after.split_once('\n').unwrap_or((after, ""));
             outcome.connects.push(count.trim().parse().unwrap_or(0));
+            // An upgrade is announced by a head of its own.
+            let transfer = match transfer.split_once("\n\n") {
+                Some((head, after)) if head.starts_with("HTTP/1.1 101") => after,
+                _ => transfer,
+            };
             if let Some((head, body)) = transfer.split_once("\n\n") {
                 outcome.responses.extend(
                     Response::parse_head(head.as_bytes())

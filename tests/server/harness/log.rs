@@ -46,6 +46,12 @@ impl Line {
         matches!(self.level.as_str(), "" | "warn" | "error" | "crit" | "alert" | "emerg")
     }
 
+    /// The process that wrote the line.
+    pub fn process(&self) -> &str {
+        let after = self.raw.split_once("[pid ").map_or("", |(_, after)| after);
+        after.split([':', ']']).next().unwrap_or("")
+    }
+
     /// The text up to the unique id at its end, which no test can know.
     pub fn without_id(&self) -> &str {
         self.text.split_once(", id=").map_or(self.text.as_str(), |(text, _)| text)
@@ -119,7 +125,7 @@ pub struct AccessLine {
 }
 
 impl AccessLine {
-    pub fn all(root: &Path) -> Vec<AccessLine> {
+    pub fn read(root: &Path) -> Vec<AccessLine> {
         let text = fs::read_to_string(root.join("access_log")).unwrap_or_default();
         let complete = text.rfind('\n').map_or("", |end| &text[..end]);
         complete.lines().map(|raw| AccessLine { raw: raw.to_owned() }).collect()
@@ -153,8 +159,18 @@ impl AccessLine {
         self.field("notes")
     }
 
-    /// QS_Block.
-    pub fn block(&self) -> Option<&str> {
-        self.field("block")
+    /// QS_IPConn.
+    pub fn ip(&self) -> Option<&str> {
+        self.field("ip")
+    }
+
+    /// QS_ConnectionId.
+    pub fn connection_id(&self) -> Option<&str> {
+        self.field("id")
+    }
+
+    /// QS_AllConn.
+    pub fn all(&self) -> Option<&str> {
+        self.field("all")
     }
 }
