@@ -126,8 +126,10 @@ fn forced_close_on_and_off_refuse_alike(mpm: Mpm) {
         let httpd = Httpd::on(mpm).with(&format!("QS_SrvMaxConn 1\nQS_ForcedClose {word}")).start();
         httpd.expect(30);
         let _held = hold(&httpd, &["127.0.0.11"]);
-        httpd.client("127.0.0.12").get("/").assert_refused();
-        httpd.client("127.0.0.13").connect().watch_until_closed().assert_refused();
+        let asking = httpd.client("127.0.0.12").get("/");
+        assert!(asking.is_refused(), "QS_ForcedClose {word}: {asking:?}");
+        let silent = httpd.client("127.0.0.13").connect().watch_until_closed();
+        assert!(silent.is_refused(), "QS_ForcedClose {word}, a silent client: {silent:?}");
         httpd.wait_for_events(30, 2);
     }
 }

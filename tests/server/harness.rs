@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub use backend::Backend;
 pub use client::{Client, Connection, Outcome, Response};
 pub use config::{module_under_test, modules_dir, panicking_module};
-pub use http2::{Curl, Http2Connection};
+pub use http2::{Curl, Http2Connection, Http2End};
 pub use httpd::{Builder, Check, Httpd};
 pub use log::Line;
 pub use mpm::Mpm;

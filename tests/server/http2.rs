@@ -1,7 +1,7 @@
 //! HTTP/2: a connection with many streams is one connection, and its streams know it. On worker and
 //! event; mod_http2 refuses to work on prefork.
 
-use crate::harness::{Builder, Curl, Http2Connection, Httpd, Mpm, PATIENCE, wait_until};
+use crate::harness::{Builder, Curl, Http2Connection, Http2End, Httpd, Mpm, PATIENCE, wait_until};
 
 fn cleartext(mpm: Mpm, directives: &str) -> Builder {
     Httpd::on(mpm).modules(&["http2"]).with("Protocols h2c http/1.1\nH2Direct on").with(directives)
@@ -70,31 +70,41 @@ fn a_connection_above_the_limit_is_refused(mpm: Mpm) {
     );
 }
 
-fn a_good_connection_is_neither_empty_nor_broken(mpm: Mpm) {
-    // Once each HTTP/2 connection ended as an empty one, since no request was logged on it.
-    let events = "QS_ClientEventBlockCount 1 60\nQS_SetEnvIfStatus NullConnection QS_Block\n\
-                  QS_SetEnvIfStatus BrokenConnection QS_Block";
-    let httpd = cleartext(mpm, events).file("big.bin", vec![b'x'; 500_000]).start();
+const EMPTY: &str = "QS_ClientEventBlockCount 1 60\nQS_SetEnvIfStatus NullConnection QS_Block";
+const BROKEN: &str = "QS_ClientEventBlockCount 1 60\nQS_SetEnvIfStatus BrokenConnection QS_Block";
+
+/// Good exchanges, some of them ended by curl, some by just closing the socket.
+fn exchange(httpd: &Httpd) {
     for _ in 0..3 {
-        let outcome = Curl::cleartext(&httpd, "127.0.0.111").get(&["/", "/big.bin", "/no"]);
-        assert_eq!(outcome.code, 0);
-        wait_until_alone(&httpd);
+        let outcome = Curl::cleartext(httpd, "127.0.0.111").get(&["/", "/big.bin", "/no"]);
+        assert_eq!(outcome.code, 0, "curl is served");
+        wait_until_alone(httpd);
     }
     let client = httpd.client("127.0.0.112");
     for _ in 0..3 {
-        assert_eq!(Http2Connection::open(&client).get(&["/", "/no"]), [Some(200), Some(404)]);
-        wait_until_alone(&httpd);
+        let answers = Http2Connection::open(&client).get(&["/", "/no"]);
+        assert_eq!(answers, [Some(200), Some(404)], "the other client is served");
+        wait_until_alone(httpd);
     }
-    assert_eq!(client.get("/").status(), Some(200));
+    assert_eq!(client.get("/").status(), Some(200), "and not blocked in the end");
+}
+
+fn a_good_connection_is_not_empty(mpm: Mpm) {
+    // Once each HTTP/2 connection ended as an empty one, since no request was logged on it.
+    exchange(&cleartext(mpm, EMPTY).file("big.bin", vec![b'x'; 500_000]).start());
+}
+
+fn a_good_connection_is_not_broken(mpm: Mpm) {
+    exchange(&cleartext(mpm, BROKEN).file("big.bin", vec![b'x'; 500_000]).start());
 }
 
 fn a_good_connection_over_tls_is_neither_empty_nor_broken(mpm: Mpm) {
-    let events = "QS_ClientEventBlockCount 1 60\nQS_SetEnvIfStatus NullConnection QS_Block\n\
-                  QS_SetEnvIfStatus BrokenConnection QS_Block";
-    let httpd = tls(mpm, events).file("big.bin", vec![b'x'; 500_000]).start();
-    for _ in 0..4 {
-        let outcome = Curl::tls(&httpd, "127.0.0.111").get(&["/", "/big.bin", "/no"]);
-        assert_eq!((outcome.code, outcome.responses.len()), (0, 3));
+    for events in [EMPTY, BROKEN] {
+        let httpd = tls(mpm, events).file("big.bin", vec![b'x'; 500_000]).start();
+        for _ in 0..4 {
+            let outcome = Curl::tls(&httpd, "127.0.0.111").get(&["/", "/big.bin", "/no"]);
+            assert_eq!((outcome.code, outcome.responses.len()), (0, 3), "{events}");
+        }
     }
 }
 
@@ -159,7 +169,7 @@ fn the_close_limit_ends_a_connection_with_goaway(mpm: Mpm) {
     assert_eq!(alone.get(&["/"]), [Some(200)]);
     let _other = httpd.client("127.0.0.112").hold();
     assert_eq!(alone.get(&["/index.html"]), [Some(200)], "the stream itself is served");
-    assert!(alone.gets_goaway());
+    assert_eq!(alone.end(), Http2End::Goaway);
     let lines = httpd.wait_for_access("/index.html", 3);
     assert!(lines.iter().any(|line| line.letters() == "K;"), "{lines:?}");
 }
@@ -170,7 +180,7 @@ fn the_close_limit_serves_all_open_streams(mpm: Mpm) {
     let mut crowded = Http2Connection::open(&httpd.client("127.0.0.111"));
     let answers = crowded.get(&["/big.bin", "/", "/big.bin", "/"]);
     assert_eq!(answers, [Some(200); 4], "none is lost");
-    assert!(crowded.gets_goaway());
+    assert_eq!(crowded.end(), Http2End::Goaway);
 }
 
 fn killed_children_give_back_http2_connections(mpm: Mpm) {
@@ -195,7 +205,8 @@ on_threaded_mpms!(
     streams_see_the_counts_of_their_connection,
     streams_see_the_counts_of_their_connection_over_tls,
     a_connection_above_the_limit_is_refused,
-    a_good_connection_is_neither_empty_nor_broken,
+    a_good_connection_is_not_empty,
+    a_good_connection_is_not_broken,
     a_good_connection_over_tls_is_neither_empty_nor_broken,
     a_connection_without_a_stream_is_empty,
     events_of_streams_block_the_client,

@@ -31,6 +31,17 @@ fn statuses(client: &Client, paths: &[&str]) -> Vec<Option<u16>> {
     paths.iter().map(|path| client.get(path).status()).collect()
 }
 
+/// The same, each only when the one before was logged: a decrement, or a status, counts then.
+fn logged_statuses(httpd: &Httpd, client: &Client, paths: &[&str]) -> Vec<Option<u16>> {
+    let get = |path: &&str| {
+        let before = httpd.access_log().len();
+        let status = client.get(path).status();
+        wait_until("it is logged", PATIENCE, || httpd.access_log().len() > before);
+        status
+    };
+    paths.iter().map(get).collect()
+}
+
 /// A connection without a byte.
 fn null_connection(client: &Client) {
     drop(client.connect());
@@ -128,7 +139,7 @@ fn a_decrement_takes_points_back(mpm: Mpm) {
     httpd.expect(60);
     let client = httpd.client("127.0.0.61");
     assert_eq!(
-        statuses(&client, &["/blk", "/blk", "/forgive", "/blk", "/blk"]),
+        logged_statuses(&httpd, &client, &["/blk", "/blk", "/forgive", "/blk", "/blk"]),
         [Some(404), Some(404), Some(404), Some(404), Some(500)]
     );
 }
@@ -293,7 +304,8 @@ fn a_status_may_set_several_variables(mpm: Mpm) {
         .with("QS_SetEnvIfStatus 404 AAA\nQS_SetEnvIfStatus 404 BBB=two")
         .with("QS_SetEnvIfStatus 200 CCC")
         .start();
-    assert_eq!(statuses(&httpd.client("127.0.0.61"), &["/no", "/"]), [Some(404), Some(200)]);
+    let client = httpd.client("127.0.0.61");
+    assert_eq!(logged_statuses(&httpd, &client, &["/no", "/"]), [Some(404), Some(200)]);
     httpd.wait_for_file(
         "vars",
         "/no 404 two -
@@ -309,7 +321,8 @@ fn an_inner_location_wins_over_an_outer_one(mpm: Mpm) {
         .with("</Location>\n<Location /a/b>\nQS_SetEnvIfStatus 404 AAA=inner\n</Location>")
         .start();
     let client = httpd.client("127.0.0.61");
-    assert_eq!(statuses(&client, &["/a/no", "/a/b/no"]), [Some(404), Some(404)]);
+    let answers = logged_statuses(&httpd, &client, &["/a/no", "/a/b/no"]);
+    assert_eq!(answers, [Some(404), Some(404)]);
     httpd.wait_for_file(
         "vars",
         "/a/no outer b
@@ -333,7 +346,7 @@ fn a_status_takes_back_one_event_when_it_sets_the_decrement(mpm: Mpm) {
     httpd.expect(60);
     let client = httpd.client("127.0.0.61");
     assert_eq!(
-        statuses(&client, &["/blk", "/blk", "/", "/blk", "/blk"]),
+        logged_statuses(&httpd, &client, &["/blk", "/blk", "/", "/blk", "/blk"]),
         [Some(404), Some(404), Some(200), Some(404), Some(500)],
         "one, not 200"
     );

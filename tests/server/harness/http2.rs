@@ -1,5 +1,6 @@
 //! HTTP/2 clients: curl for whole exchanges, and a connection of our own that can be held open.
 
+use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 
 use super::Httpd;
@@ -87,6 +88,18 @@ pub struct Http2Connection {
     has_goaway: bool,
 }
 
+/// How a server ended a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Http2End {
+    /// It announced the end.
+    Goaway,
+    ClosedWithoutGoaway,
+    StillOpen,
+}
+
+/// Type, flags, stream, payload.
+type Frame = (u8, u8, u32, Vec<u8>);
+
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
@@ -136,29 +149,35 @@ impl Http2Connection {
         answers
     }
 
-    /// Whether the server announced the end of the connection, now or within the patience.
-    pub fn gets_goaway(&mut self) -> bool {
+    /// How the server ends the connection, within the patience.
+    pub fn end(&mut self) -> Http2End {
         while !self.has_goaway {
-            if self.next_frame().is_none() {
-                return self.has_goaway;
+            match self.read_frame() {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Http2End::StillOpen,
+                Err(_) => return Http2End::ClosedWithoutGoaway,
             }
         }
-        true
+        Http2End::Goaway
     }
 
-    fn next_frame(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
-        let head = self.connection.read_exactly(9).ok()?;
+    fn next_frame(&mut self) -> Option<Frame> {
+        self.read_frame().ok()
+    }
+
+    fn read_frame(&mut self) -> std::io::Result<Frame> {
+        let head = self.connection.read_exactly(9)?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff;
-        let payload = self.connection.read_exactly(length).ok()?;
+        let payload = self.connection.read_exactly(length)?;
         match head[3] {
             SETTINGS if head[4] & ACK == 0 => {
-                self.connection.send(&frame(SETTINGS, ACK, 0, &[])).ok()?;
+                let _ = self.connection.send(&frame(SETTINGS, ACK, 0, &[]));
             }
             GOAWAY => self.has_goaway = true,
             _ => {}
         }
-        Some((head[3], head[4], stream, payload))
+        Ok((head[3], head[4], stream, payload))
     }
 }
 
