@@ -21,7 +21,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 const LAYOUT: Layout =
-    Layout { slots: 8, chunks: 12, scopes: 4, peers: 80, clients: 60, totals: 4 };
+    Layout { slots: 8, chunks: 12, scopes: 4, peers: 80, clients: 60, remembering: 40, totals: 4 };
 const WORKERS: usize = 4;
 const KILLS: usize = 400;
 const CONNECTIONS: usize = 8;

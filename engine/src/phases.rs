@@ -23,10 +23,8 @@ pub fn arrive(
     sink: &mut dyn LogSink,
 ) -> Verdict {
     // The cheapest question first, and the only one for most: is it blocked?
-    match client_limit::judge_arrival(&policy.client_limit, moment, peer) {
-        Some(client_limit::Finding::Blocked(violation))
-            if !client_limit::is_exempt(&policy.client_limit, peer, text) =>
-        {
+    match client_limit::judge_arrival(&policy.client_limit, moment, peer, text) {
+        Some(client_limit::Finding::Blocked(violation)) => {
             enforce(policy, moment, peer, &violation, None, sink)
         }
         Some(client_limit::Finding::Ended(Some(rest))) => {

@@ -31,6 +31,7 @@ fn memory(clients: usize) -> Arc<PrivateMemory> {
         scopes: 2,
         peers: 1,
         clients,
+        remembering: clients,
         totals: 1,
     }))
 }

@@ -14,6 +14,7 @@ fn memory() -> PrivateMemory {
         scopes: 4,
         peers: 300,
         clients: 300,
+        remembering: 300,
         totals: 1,
     })
 }

@@ -13,7 +13,15 @@ use std::collections::HashMap;
 const SECRET: Secret = Secret([0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908]);
 
 fn memory(clients: usize) -> PrivateMemory {
-    PrivateMemory::new(Layout { slots: 4, chunks: 40, scopes: 4, peers: 64, clients, totals: 4 })
+    PrivateMemory::new(Layout {
+        slots: 4,
+        chunks: 40,
+        scopes: 4,
+        peers: 64,
+        clients,
+        remembering: clients,
+        totals: 4,
+    })
 }
 
 fn address(number: u32) -> Address {
@@ -96,6 +104,33 @@ fn marked_rows_outlive_any_crowd_and_go_soonest_end_first_when_nothing_else_is_l
     visit(&store, 9000, Tick(6001), |row| store.clients.keep(row, Tick(200_000)));
     assert!(!knows(&store, 0), "its mark ends soonest");
     assert!((1..639).all(|number| knows(&store, number)));
+}
+
+#[test]
+fn held_and_marked_rows_do_not_use_up_the_configured_number() {
+    let memory = PrivateMemory::new(Layout {
+        slots: 4,
+        chunks: 40,
+        scopes: 4,
+        peers: 64,
+        clients: 740,
+        remembering: 640,
+        totals: 4,
+    });
+    let store = memory.store(SECRET, PrefixBits::DEFAULT);
+    for number in 0..700 {
+        visit(&store, number, Tick(10 + number), |_| ());
+    }
+    let known = (0..700).filter(|number| knows(&store, *number)).count();
+    assert_eq!(known, 640, "no more are remembered than are configured");
+    // All that are remembered get a mark; newcomers still find room, and no mark is lost.
+    for number in 60..700 {
+        visit(&store, number, Tick(1000), |row| store.clients.keep(row, Tick(90_000 + number)));
+    }
+    for number in 2000..4000 {
+        visit(&store, number, Tick(2000 + number), |_| ());
+    }
+    assert!((60..700).all(|number| knows(&store, number)));
 }
 
 #[test]
