@@ -166,11 +166,14 @@ impl Plan {
                 "ServerLimit {workers}\nStartServers {workers}\nMinSpareServers 1\n\
                  MaxSpareServers {workers}\nMaxRequestWorkers {workers}\n{rest}"
             ),
+            // Room for old children of a graceful restart; without it the new ones have to wait.
             Mpm::Worker | Mpm::Event => write!(
                 text,
-                "ServerLimit {0}\nStartServers {0}\nThreadsPerChild {1}\nThreadLimit {1}\n\
+                "ServerLimit {2}\nStartServers {0}\nThreadsPerChild {1}\nThreadLimit {1}\n\
                  MinSpareThreads 1\nMaxSpareThreads {workers}\nMaxRequestWorkers {workers}\n{rest}",
-                self.children, self.threads
+                self.children,
+                self.threads,
+                self.children * 4
             ),
         }
         .expect("a String takes everything");
