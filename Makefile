@@ -65,7 +65,8 @@ soak: build panic-module ## Run the long storms: kills and restarts under load
 		$(CARGO) test --release --locked --test server soak -- --nocapture --test-threads=1
 
 bench: build ## Measure speed and memory, beside no module and the C module
-	MOD_QOS_RS_SO='$(MODULE)' benches/run
+	@scripts/deps.sh valgrind
+	python3 benches/run.py --module '$(MODULE)'
 
 run: build ## Start a private httpd on loopback, in the foreground (PORT=8080 MPM=event)
 	@scripts/run.sh '$(MODULE)'
