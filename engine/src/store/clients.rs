@@ -36,7 +36,7 @@ pub const BUCKET: usize = 8;
 
 /// How often a lost race is run again before the table says that it has no row. Each round lost means
 /// that somebody else won; the number is only there so that no loop is without an end.
-const ROUNDS: usize = 1024;
+const ROUNDS: usize = if cfg!(loom) { 8 } else { 1024 };
 
 const FINAL: u64 = 1 << 63;
 const STAMP_SHIFT: u32 = 32;
@@ -279,22 +279,27 @@ impl<'a> Clients<'a> {
 
     /// Throws tentative slots of the same tag out; false when a final one stands.
     fn no_final_rival(&self, tag: u64, ours: &AtomicU64) -> bool {
-        for slot in self.slots_of(tag) {
-            if core::ptr::eq(slot, ours) {
-                continue;
-            }
-            let word = slot.load(Ordering::Acquire);
-            if word == 0 || word & PIECE_MASK != tag & PIECE_MASK {
-                continue;
-            }
-            let Some(row) = self.rows.get(word as u32 as usize) else { continue };
+        self.slots_of(tag)
+            .filter(|slot| !core::ptr::eq(*slot, ours))
+            .all(|slot| self.throw_out(tag, slot))
+    }
+
+    /// Sees to it that this slot is not of our tag; false when it is, and final.
+    fn throw_out(&self, tag: u64, slot: &AtomicU64) -> bool {
+        let mut word = slot.load(Ordering::Acquire);
+        while word != 0 && word & PIECE_MASK == tag & PIECE_MASK {
+            let Some(row) = self.rows.get(word as u32 as usize) else { return true };
             if row.tag.load(Ordering::Acquire) != tag {
-                continue;
+                return true;
             }
             if word & FINAL != 0 && !row.connections.look().is_claimed() {
                 return false;
             }
-            let _ = slot.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed);
+            // When the exchange fails it may just have become final: look again.
+            match slot.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
         }
         true
     }
