@@ -131,7 +131,6 @@ pub fn respond(
 pub fn closes_after_response(
     policy: &Policy,
     moment: &Moment<'_>,
-    connection: &Connection,
     scope: u32,
     request: &mut dyn RequestView,
 ) -> bool {
@@ -141,7 +140,6 @@ pub fn closes_after_response(
         return false;
     }
     request.add_letter(Letter::KeepAliveOff);
-    connection.marks.set(Marks::CLOSE_WHEN_IDLE);
     true
 }
 
