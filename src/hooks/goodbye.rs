@@ -55,10 +55,14 @@ pub unsafe extern "C" fn process_connection(connection: *mut conn_rec) -> c_int 
     static CALLBACK: Callback = Callback::new("process_connection");
     guard(&CALLBACK, DECLINED, || {
         // SAFETY: httpd's argument, alive while the hook runs.
-        if let Some(connection) = unsafe { Connection::new(connection) }
-            && connection.primary().is_none()
-        {
-            CURRENT.set(connection.tracked().map_or(0, name));
+        let Some(connection) = (unsafe { Connection::new(connection) }) else { return DECLINED };
+        if connection.primary().is_some() {
+            return DECLINED;
+        }
+        CURRENT.set(connection.tracked().map_or(0, name));
+        if connection.is_aborted() {
+            connection.skip_processing(); // refused, with QS_ForcedClose off
+            return httpd::OK as c_int;
         }
         DECLINED
     })

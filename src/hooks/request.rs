@@ -48,6 +48,10 @@ pub unsafe extern "C" fn header_parser(request: *mut request_rec) -> c_int {
     guard(&CALLBACK, DECLINED, || {
         // SAFETY: httpd's argument, alive while the hook runs.
         let Some(mut request) = (unsafe { Request::new(request) }) else { return DECLINED };
+        // Rules judge what the client sent, not where httpd redirects it to: an error page is served.
+        if request.previous().or_else(|| request.main()).is_some() {
+            return DECLINED;
+        }
         let Some(connection) = request.connection() else { return DECLINED };
         let Some(tracked) = connection.tracked() else { return DECLINED };
         let policy = request.config().and_then(|config| config.policy.get());

@@ -97,6 +97,18 @@ impl Connection {
         unsafe { (*self.0.as_ptr()).aborted = 1 };
     }
 
+    /// Sends a connection that was given up before it was processed straight to its end: event would
+    /// wait for a request on it.
+    pub fn skip_processing(self) {
+        self.close_after_response();
+        // SAFETY: alive by `new`; `cs` is null or the MPM's state of this very connection.
+        unsafe {
+            if let Some(state) = (*self.0.as_ptr()).cs.as_mut() {
+                state.state = httpd::CONN_STATE_LINGER;
+            }
+        }
+    }
+
     /// Closes the connection after the response.
     pub fn close_after_response(self) {
         // SAFETY: as above.
@@ -187,25 +199,32 @@ impl Connection {
     }
 
     /// Tells whether the client went away while a response was on its way. A stream that it merely
-    /// cancels is none of that: its connection stands.
+    /// cancels is none of that: its connection stands. And a client that takes its leave of HTTP/2 when it
+    /// has everything leaves at most our own farewell unread.
     pub fn is_broken_off(self) -> bool {
         match self.primary() {
             None => self.is_aborted(),
             Some(primary) => {
-                let is_over = |state| matches!(state, TCP_CLOSE | TCP_CLOSE_WAIT | TCP_LAST_ACK);
-                self.is_aborted() && primary.descriptor().and_then(tcp_state).is_some_and(is_over)
+                self.is_aborted() && primary.lost().is_some_and(|lost| lost > FAREWELL)
             }
         }
     }
 
     /// Tells whether the peer has reset the connection while it had not taken all that we sent.
     pub fn was_reset_in_response(self) -> bool {
-        let Some(descriptor) = self.descriptor() else { return false };
-        let mut unsent: libc::c_int = 0;
-        tcp_state(descriptor) == Some(TCP_CLOSE)
-            // SAFETY: the kernel writes one int.
-            && unsafe { libc::ioctl(descriptor, libc::TIOCOUTQ, &raw mut unsent) } == 0
-            && unsent > 0
+        let is_reset = self.descriptor().and_then(tcp_state) == Some(TCP_CLOSE);
+        is_reset && self.lost().is_some_and(|lost| lost > 0)
+    }
+
+    /// Returns how many octets the peer has not taken, if it has closed or reset the connection.
+    fn lost(self) -> Option<libc::c_int> {
+        let descriptor = self.descriptor()?;
+        let state = tcp_state(descriptor)?;
+        let mut octets: libc::c_int = 0;
+        // SAFETY: the kernel writes one int.
+        let result = unsafe { libc::ioctl(descriptor, libc::TIOCOUTQ, &raw mut octets) };
+        (matches!(state, TCP_CLOSE | TCP_CLOSE_WAIT | TCP_LAST_ACK) && result == 0)
+            .then_some(octets)
     }
 
     /// Returns the socket's descriptor. It is open until pre_close_connection is over, and while there
@@ -221,6 +240,10 @@ impl Connection {
     }
 }
 
+/// More octets than GOAWAY and TLS's closing alert take together.
+const FAREWELL: libc::c_int = 1024;
+
+// States of the kernel's enum (netinet/tcp.h).
 const TCP_CLOSE: u8 = 7;
 const TCP_CLOSE_WAIT: u8 = 8;
 const TCP_LAST_ACK: u8 = 9;
