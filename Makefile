@@ -44,7 +44,7 @@ $(TARGET)/tools/bin/cargo-deny:
 
 test: build panic-module check engine-tests loom-tests ## Run everything that must be green (some minutes)
 	MOD_QOS_RS_SO='$(MODULE)' MOD_QOS_RS_PANIC_SO='$(PANIC_MODULE)' \
-		$(CARGO) test --release --locked --test server
+		$(CARGO) test --release --locked
 
 # A module whose callbacks panic when they are told to: the tests see that httpd outlives it.
 panic-module: deps
@@ -55,17 +55,16 @@ engine-tests:
 
 # Every interleaving of the lock-free routines. Another cfg is another build, hence the directory.
 loom-tests:
-	@if [ -e engine/tests/loom.rs ]; then set -x; \
-		RUSTFLAGS='--cfg loom' $(CARGO) test --release --locked -p qos-engine --test loom \
-			--target-dir '$(TARGET)/loom'; \
-	else echo 'skipped: no engine/tests/loom.rs'; fi
+	RUSTFLAGS='--cfg loom' $(CARGO) test --release --locked -p qos-engine --test loom \
+		--target-dir '$(TARGET)/loom'
 
 soak: build panic-module ## Run the long storms: kills and restarts under load
 	MOD_QOS_SOAK=1 MOD_QOS_RS_SO='$(MODULE)' MOD_QOS_RS_PANIC_SO='$(PANIC_MODULE)' \
 		$(CARGO) test --release --locked --test server soak -- --nocapture --test-threads=1
 
 bench: build ## Measure speed and memory, beside no module and the C module
-	MOD_QOS_RS_SO='$(MODULE)' benches/run
+	@scripts/deps.sh valgrind
+	python3 benches/run.py --module '$(MODULE)'
 
 run: build ## Start a private httpd on loopback, in the foreground (PORT=8080 MPM=event)
 	@scripts/run.sh '$(MODULE)'
