@@ -198,3 +198,25 @@ fn two_connections_of_a_child_get_different_records() {
         assert!(mine.is_some() && theirs.is_some() && mine != theirs);
     });
 }
+
+#[test]
+fn the_oldest_row_is_found_whatever_is_used_meanwhile() {
+    check(3, || {
+        use loom::sync::atomic::AtomicU32;
+        use qos_engine::store::ages::{Ages, words_for};
+        const ROWS: usize = 18;
+        let words: Arc<Vec<AtomicU32>> =
+            Arc::new((0..words_for(ROWS)).map(|_| AtomicU32::new(0)).collect());
+        let ages = Ages::new(&words, ROWS);
+        for row in 0..ROWS as u32 {
+            ages.raise(row, Tick(if row == 17 { 5 } else { 10 + row }));
+        }
+        let other = words.clone();
+        let thread = thread::spawn(move || Ages::new(&other, ROWS).raise(17, Tick(90)));
+        ages.oldest();
+        thread.join().expect("joined");
+        // A bound is never above what it bounds, so asking until it is sure finds row 0.
+        let mut asked = (0..8).map(|_| ages.oldest());
+        assert_eq!(asked.find(|oldest| oldest.is_sure).map(|oldest| oldest.row), Some(0));
+    });
+}
