@@ -25,6 +25,7 @@ const HARMLESS: &[&str] = &[
     "AH03490: scoreboard is full",
     // An event child that ends closes its list of sockets before its threads have stopped using it.
     "AH03092: process_lingering_close: apr_pollset_add failure",
+    "AH03093: process_socket: apr_pollset_add failure",
     // All workers are busy: some tests want just that.
     "AH00161: server reached MaxRequestWorkers",
     "AH00484: server reached MaxRequestWorkers",
