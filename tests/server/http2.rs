@@ -49,6 +49,8 @@ fn streams_see_the_counts_of_their_connection(mpm: Mpm) {
     let _other = httpd.client("127.0.0.112").hold();
     let mut connection = Http2Connection::open(&httpd.client("127.0.0.111"));
     assert_eq!(connection.get(&["/no", "/no", "/no"]), [Some(404); 3]);
+    // Until the connection is read from again, mod_http2 may hold back the log of its last stream.
+    drop(connection);
     let lines = httpd.wait_for_access("/no", 3);
     for line in &lines {
         assert_eq!((line.all(), line.ip(), line.con()), (Some("2"), Some("1"), Some("2")));
@@ -77,9 +79,11 @@ const BROKEN: &str = "QS_ClientEventBlockCount 1 60\nQS_SetEnvIfStatus BrokenCon
 fn exchange(httpd: &Httpd) {
     for _ in 0..3 {
         let outcome = Curl::cleartext(httpd, "127.0.0.111").get(&["/", "/big.bin", "/no"]);
-        assert_eq!(outcome.code, 0, "curl is served");
+        // 16: curl 7.88 trips over the upgrade now and then, with a server without this module, too.
+        assert!(matches!(outcome.code, 0 | 16), "curl is served, not refused: {outcome:?}");
         wait_until_alone(httpd);
     }
+    assert_eq!(httpd.client("127.0.0.111").get("/").status(), Some(200), "curl is not blocked");
     let client = httpd.client("127.0.0.112");
     for _ in 0..3 {
         let answers = Http2Connection::open(&client).get(&["/", "/no"]);
@@ -174,6 +178,7 @@ fn the_close_limit_ends_a_connection_with_goaway(mpm: Mpm) {
     let _other = httpd.client("127.0.0.112").hold();
     assert_eq!(alone.get(&["/index.html"]), [Some(200)], "the stream itself is served");
     assert_eq!(alone.end(), Http2End::Goaway);
+    drop(alone);
     let lines = httpd.wait_for_access("/index.html", 3);
     assert!(lines.iter().any(|line| line.letters() == "K;"), "{lines:?}");
 }
