@@ -50,7 +50,7 @@ fn null_connection(client: &Client) {
 /// Waits until everything that clients have closed is closed for the server, too.
 fn wait_until_alone(httpd: &Httpd) {
     wait_until("no other connection is open", PATIENCE, || {
-        httpd.client("127.0.99.99").get("/").served().count("QS_AllConn") == 1
+        httpd.newcomer().get("/").served().count("QS_AllConn") == 1
     });
 }
 
@@ -417,7 +417,7 @@ fn a_slow_request_is_no_event(mpm: Mpm) {
 /// Waits until so many connections are counted besides the asking one.
 fn wait_until_alone_but_for(httpd: &Httpd, others: i64) {
     wait_until("the others are counted", PATIENCE, || {
-        httpd.client("127.0.99.99").get("/").served().count("QS_AllConn") == others + 1
+        httpd.newcomer().get("/").served().count("QS_AllConn") == others + 1
     });
 }
 

@@ -235,6 +235,14 @@ impl Httpd {
         self.ports[0]
     }
 
+    /// A client that nobody has seen yet. Who asks the server again and again for its counts is one
+    /// each time: its last connection may still be closing, and a limit of one would refuse the next.
+    pub fn newcomer(&self) -> Client {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.client(&format!("127.99.{}.{}", number / 250 % 250, number % 250 + 1))
+    }
+
     /// A client of the first port. It speaks IPv6 when its own address is one.
     pub fn client(&self, source: &str) -> Client {
         self.client_of_port(0, source)
