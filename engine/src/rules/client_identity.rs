@@ -45,8 +45,8 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
             scope: Scope::BaseServer,
             range: "640 to 10000639, rounded down to a multiple of 640",
             default: "50000",
-            help: "How many client addresses are remembered. When more come, the longest unused goes; a \
-                   client that is blocked or has an open connection stays. A changed number needs a stop \
+            help: "How many client addresses are remembered. When more come, the longest unused goes, \
+                   before any that is blocked; a client with an open connection stays. A changed number needs a stop \
                    and start.",
             spec: "model.md 2.2, 2.3",
         },

@@ -71,10 +71,10 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
             arity: Arity::OneOrTwo,
             scope: Scope::BaseServer,
             range: "0 to 2147483647 events, 0 switches the rule off; 1 to 2147483647 seconds",
-            default: "off; 600 seconds",
+            default: "off; with one argument 600 seconds",
             help: "Refuses a client that has caused so many block events (the variable QS_Block, and what \
                    QS_SetEnvIfStatus makes of statuses and connections): its connections are closed \
-                   before any TLS handshake until the time since the first event is over (event 060).",
+                   before any TLS handshake, until so many seconds after the first of them (event 060).",
             spec: "client.md QS_ClientEventBlockCount",
         },
         set: |settings, arguments| {

@@ -34,6 +34,15 @@ pub struct Policy {
     pub max_clients: u32,
 }
 
+/// `mod_qos(002)`
+pub static NOT_STARTED: LogEvent = LogEvent {
+    number: 2,
+    level: Level::Emergency,
+    is_counted: false,
+    format: "failed to create shared memory (ACT)(-): {error} ({n} bytes)",
+    when: "the server cannot start; also with another reason in words",
+};
+
 /// `mod_qos(007)`
 pub static MAX_CLIENTS_APPLIED: LogEvent = LogEvent {
     number: 7,
@@ -67,7 +76,7 @@ pub static UNUSUAL_MPM: LogEvent = LogEvent {
     level: Level::Notice,
     is_counted: false,
     format: "loaded MPM is '{mpm}' but mod_qos should be used with MPM 'Worker' or 'Event' only.",
-    when: "start, with another MPM",
+    when: "start, with another MPM than worker and event",
 };
 
 /// `mod_qos(303)`
@@ -90,6 +99,7 @@ pub static INTERNAL_ERROR: LogEvent = LogEvent {
 
 /// The events of this family.
 pub const LOG_EVENTS: &[&LogEvent] = &[
+    &NOT_STARTED,
     &MAX_CLIENTS_APPLIED,
     &RUNNING_LOG_ONLY,
     &NO_UNIQUE_ID,
