@@ -37,7 +37,13 @@ fn a_panic_in_a_callback_lets_the_request_pass_and_is_logged_once(mpm: Mpm) {
         for _ in 0..10 {
             let mut connection = client.connect();
             for (path, status) in [("/", 200), ("/no", 404), ("/index.html", 200)] {
-                let answer = connection.get(path).status();
+                let mut answer = connection.get(path).status();
+                if answer.is_none() {
+                    // Event may close a kept connection when its workers are busy; a browser would
+                    // connect again, too.
+                    connection = client.connect();
+                    answer = connection.get(path).status();
+                }
                 if answer != Some(status) {
                     wrong.push(format!("{callback}: {path} was answered {answer:?}"));
                 }
