@@ -30,9 +30,9 @@ def connect(port, source=KNOWN, timeout=60):
     return client
 
 
-def ask_once(port, source=KNOWN, request=LAST_REQUEST):
+def ask_once(port, source=KNOWN, request=LAST_REQUEST, timeout=60):
     """One connection with one request; returns the answer, empty when the connection was refused."""
-    with connect(port, source) as client:
+    with connect(port, source, timeout) as client:
         answer = b""
         try:
             client.sendall(request)

@@ -21,7 +21,9 @@ def run(modules, quick):
     for mpm in ["event", "prefork"]:
         times = cpu_times(modules, mpm)
         for kind, what in [("request", "keep-alive request"), ("connection", "connection with one request")]:
-            show(line(f"{what}, {mpm}, kernel included", "us CPU", kind, times, None))
+            none, ours, peer = (times.get(name, {}).get(kind) for name in ["none", "ours", "peer"])
+            show(Line(f"{what}, {mpm}, kernel included (ratio: ours / no module)", none, ours, peer,
+                      quotient(ours, none), None, "us CPU"))
 
 
 def line(what, unit, kind, found, aim):

@@ -15,12 +15,20 @@ import sys
 import tempfile
 import time
 
+import addresses
 import cost
+import idle
+import latency
+import memory
+import refused
+import table_rows
+import workers
 from httpd import MODULES, Failed
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
-MEASUREMENTS = {module.__name__: module for module in [cost]}
+MEASUREMENTS = {module.__name__: module for module in [
+    cost, addresses, table_rows, latency, memory, idle, workers, refused]}
 
 
 def main():

@@ -41,7 +41,7 @@ def heading(text):
 
 
 def cells(what, none, ours, peer, ratio, aim, verdict):
-    return f"{what:<62} {none:>12} {ours:>12} {peer:>12} {ratio:>7} {aim:>7}  {verdict}".rstrip()
+    return f"{what:<78} {none:>10} {ours:>10} {peer:>12} {ratio:>7} {aim:>7}  {verdict}".rstrip()
 
 
 def show(line):
