@@ -3,6 +3,7 @@
 
 pub mod connection;
 pub mod filters;
+pub mod goodbye;
 pub mod lifecycle;
 pub mod log;
 pub mod register;

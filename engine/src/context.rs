@@ -38,8 +38,6 @@ impl Marks {
     pub const HTTP2: u32 = 1 << 5;
     /// It was refused by us.
     pub const REFUSED: u32 = 1 << 6;
-    /// It shall be closed once nothing is going on (`QS_SrvMaxConnClose`).
-    pub const CLOSE_WHEN_IDLE: u32 = 1 << 7;
 
     /// Sets a mark; true when it was not set before.
     pub fn set(&self, mark: u32) -> bool {

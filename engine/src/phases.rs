@@ -23,10 +23,8 @@ pub fn arrive(
     sink: &mut dyn LogSink,
 ) -> Verdict {
     // The cheapest question first, and the only one for most: is it blocked?
-    match client_limit::judge_arrival(&policy.client_limit, moment, peer) {
-        Some(client_limit::Finding::Blocked(violation))
-            if !client_limit::is_exempt(&policy.client_limit, peer, text) =>
-        {
+    match client_limit::judge_arrival(&policy.client_limit, moment, peer, text) {
+        Some(client_limit::Finding::Blocked(violation)) => {
             enforce(policy, moment, peer, &violation, None, sink)
         }
         Some(client_limit::Finding::Ended(Some(rest))) => {
@@ -131,7 +129,6 @@ pub fn respond(
 pub fn closes_after_response(
     policy: &Policy,
     moment: &Moment<'_>,
-    connection: &Connection,
     scope: u32,
     request: &mut dyn RequestView,
 ) -> bool {
@@ -141,7 +138,6 @@ pub fn closes_after_response(
         return false;
     }
     request.add_letter(Letter::KeepAliveOff);
-    connection.marks.set(Marks::CLOSE_WHEN_IDLE);
     true
 }
 

@@ -127,7 +127,11 @@ pub fn set(
             about.scope.words()
         )))
     } else {
-        set_at(index, settings, location, arguments)
+        let result = set_at(index, settings, location, arguments);
+        if result.is_ok() && arguments.place == Place::Location {
+            settings.variable.remember(&location.variable);
+        }
+        result
     };
     result.map_err(|problem| format!("{}: {problem}", about.name()))
 }

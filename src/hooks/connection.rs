@@ -3,14 +3,12 @@
 use crate::config::ServerConfig;
 use crate::ffi::bindings::{self as httpd, conn_rec};
 use crate::ffi::guard::{Callback, guard};
-use crate::hooks::filters;
+use crate::hooks::goodbye;
 use crate::httpd::connection::{Connection, Text, Texts, Tracked};
 use crate::httpd::server::Server;
 use crate::shm::child;
 use crate::shm::segment::{self, Shared};
 use core::ffi::{c_int, c_void};
-use core::ptr::null_mut;
-use core::sync::atomic::AtomicU32;
 use qos_engine::context::{Marks, Moment};
 use qos_engine::phases;
 use qos_engine::rules::Policy;
@@ -98,12 +96,7 @@ pub unsafe extern "C" fn pre_connection_late(connection: *mut conn_rec, _: *mut 
             address: engine.address_connections.map(|n| Text::new(format_args!("{n}"))),
             id: connection_id(connection),
         };
-        let tracked = Tracked {
-            connection: engine,
-            config: arrival.config,
-            streams: AtomicU32::new(0),
-            texts,
-        };
+        let tracked = Tracked { connection: engine, config: arrival.config, texts };
         // In the connection's pool: it owns nothing but numbers, so no destructor is missed.
         let Some(tracked) = pool.place_undropped(tracked) else { return DECLINED };
         connection.track(tracked);
@@ -111,17 +104,6 @@ pub unsafe extern "C" fn pre_connection_late(connection: *mut conn_rec, _: *mut 
         unsafe { pool.at_end(tracked.as_ptr().cast(), connection_cleanup) };
         if verdict == Verdict::Close {
             return refuse(arrival.policy, connection);
-        }
-        if arrival.policy.connection_limit.close_above.is_some() {
-            // SAFETY: a filter of ours, on a live connection.
-            unsafe {
-                httpd::ap_add_input_filter(
-                    filters::IDLE_END.as_ptr(),
-                    null_mut(),
-                    null_mut(),
-                    connection.as_ptr(),
-                );
-            }
         }
         DECLINED
     })
@@ -181,6 +163,7 @@ unsafe extern "C" fn connection_cleanup(data: *mut c_void) -> httpd::apr_status_
         let Some(mut server) = Server::base() else { return };
         let child = child::this();
         let moment = Moment { now: shared.now(), store: &shared.store, child: &child };
+        goodbye::forget(tracked);
         phases::disconnect(policy, &moment, &tracked.connection, &mut server);
     });
     0

@@ -1,8 +1,8 @@
-//! The response's head goes out; and a connection without streams is told that it is over.
+//! The head of a response goes out.
 
 use crate::ffi::bindings::{self as httpd, ap_filter_t, apr_bucket_brigade, request_rec};
 use crate::ffi::guard::{Callback, guard};
-use crate::httpd::connection::Connection;
+use crate::hooks::goodbye;
 use crate::httpd::request::Request;
 use crate::shm::{child, segment};
 use core::ffi::CStr;
@@ -14,8 +14,6 @@ use qos_engine::phases;
 pub const RESPONSE_HEAD: &CStr = c"mod_qos_response_head";
 /// Name of the filter for httpd's own error responses.
 pub const ERROR_HEAD: &CStr = c"mod_qos_error_head";
-/// Name of the connection filter that ends an idle HTTP/2 connection.
-pub const IDLE_END: &CStr = c"mod_qos_idle_end";
 
 pub unsafe extern "C" fn insert_filter(request: *mut request_rec) {
     static CALLBACK: Callback = Callback::new("insert_filter");
@@ -92,39 +90,15 @@ unsafe fn head(
         let mut view = request.view();
         let location = request.location().map(|location| &location.variable);
         phases::respond(policy, location, engine, request.status(), &mut view);
-        if is_normal && let Some(engine) = engine {
+        if is_normal && tracked.is_some() {
             let child = child::this();
             let moment = Moment { now: shared.now(), store: &shared.store, child: &child };
             let scope = config.scope.get();
-            if phases::closes_after_response(policy, &moment, engine, scope, &mut view) {
-                connection.close_after_response();
+            if phases::closes_after_response(policy, &moment, scope, &mut view) {
+                goodbye::say(connection);
             }
         }
     });
     // SAFETY: outside the guard, as httpd's contract asks: what comes behind is not ours.
     unsafe { httpd::ap_pass_brigade(next, data) }
-}
-
-/// Says "end of data" to HTTP/2 once a connection that shall be closed has no stream left: it then
-/// takes its leave with GOAWAY.
-pub unsafe extern "C" fn idle_end(
-    filter: *mut ap_filter_t,
-    data: *mut apr_bucket_brigade,
-    mode: httpd::ap_input_mode_t,
-    block: httpd::apr_read_type_e,
-    octets: httpd::apr_off_t,
-) -> httpd::apr_status_t {
-    static CALLBACK: Callback = Callback::new("input_filter");
-    let is_over = guard(&CALLBACK, false, || {
-        // SAFETY: the filter's connection is alive while its filters run.
-        let connection = unsafe { Connection::new((*filter).c) };
-        connection.is_some_and(|connection| {
-            connection.tracked().is_some_and(crate::httpd::connection::Tracked::is_done)
-        })
-    });
-    if is_over {
-        return httpd::APR_EOF as httpd::apr_status_t;
-    }
-    // SAFETY: outside the guard; the filter behind ours is alive.
-    unsafe { httpd::ap_get_brigade((*filter).next, data, mode, block, octets) }
 }

@@ -202,9 +202,7 @@ fn tell_of_rules(server: Server, policy: &Policy) {
             ),
         );
     }
-    for (status, variable) in
-        policy.variable.on_status.iter().filter_map(variable::OnStatus::mended)
-    {
+    for (status, variable) in &policy.variable.mended {
         notice(
             server,
             &variable::ADDS_ONE,

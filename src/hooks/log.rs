@@ -23,7 +23,7 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
         let child = child::this();
         let moment = Moment { now: shared.now(), store: &shared.store, child: &child };
         let mut view = request.view();
-        let is_aborted = connection.is_aborted();
+        let is_aborted = connection.is_broken_off();
         phases::finish(policy, &moment, &tracked.connection, is_aborted, &mut view);
 
         // An internally redirected request is logged with the variables of its last part.
@@ -50,9 +50,6 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
                 && let Ok(letters) = CStr::from_bytes_until_nul(&letters)
             {
                 set(c"mod_qos_ev", letters);
-            }
-            if state.is_stream {
-                tracked.end_stream();
             }
         }
         DECLINED

@@ -1,6 +1,6 @@
 //! Every hook and filter on one page, each with its place and why.
 
-use super::{connection, filters, lifecycle, log, request};
+use super::{connection, filters, goodbye, lifecycle, log, request};
 use crate::ffi::bindings::{self as httpd, apr_pool_t};
 use crate::ffi::guard::{Callback, guard, install_panic_hook};
 use core::ffi::{c_char, c_int};
@@ -71,12 +71,19 @@ unsafe fn life_of_a_connection() {
             null(),
             MIDDLE,
         );
-        // Above TLS and HTTP/2's reads: where a connection without streams is told that it is over.
-        httpd::ap_register_input_filter(
-            filters::IDLE_END.as_ptr(),
-            Some(filters::idle_end),
-            None,
-            httpd::AP_FTYPE_CONNECTION,
+        // Before every protocol: which connection does this thread work on?
+        httpd::ap_hook_process_connection(
+            Some(goodbye::process_connection),
+            null(),
+            null(),
+            httpd::APR_HOOK_REALLY_FIRST as c_int,
+        );
+        // Before the MPM's own answer, for the one question that an HTTP/2 connection asks it.
+        httpd::ap_hook_mpm_query(
+            Some(goodbye::mpm_query),
+            null(),
+            null(),
+            httpd::APR_HOOK_REALLY_FIRST as c_int,
         );
     }
 }

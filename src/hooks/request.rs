@@ -5,7 +5,7 @@ use crate::ffi::guard::{Callback, guard};
 use crate::httpd::request::Request;
 use crate::shm::{child, segment};
 use core::ffi::{CStr, c_int};
-use qos_engine::context::Moment;
+use qos_engine::context::{Marks, Moment};
 use qos_engine::phases;
 use qos_engine::rules::Policy;
 use qos_engine::verdict::Answer;
@@ -36,12 +36,8 @@ pub unsafe extern "C" fn post_read_request(request: *mut request_rec) -> c_int {
                     request.set_copied(name, value);
                 }
             }
-        } else if connection.primary().is_some()
-            && let Some(mut state) = request.state()
-        {
-            // SAFETY: the state lives in the request's pool, and one thread works on the request.
-            unsafe { state.as_mut() }.is_stream = true;
-            tracked.begin_stream();
+        } else if connection.primary().is_some() {
+            tracked.connection.marks.set(Marks::HTTP2);
         }
         DECLINED
     })
@@ -52,6 +48,10 @@ pub unsafe extern "C" fn header_parser(request: *mut request_rec) -> c_int {
     guard(&CALLBACK, DECLINED, || {
         // SAFETY: httpd's argument, alive while the hook runs.
         let Some(mut request) = (unsafe { Request::new(request) }) else { return DECLINED };
+        // Rules judge what the client sent, not where httpd redirects it to: an error page is served.
+        if request.previous().or_else(|| request.main()).is_some() {
+            return DECLINED;
+        }
         let Some(connection) = request.connection() else { return DECLINED };
         let Some(tracked) = connection.tracked() else { return DECLINED };
         let policy = request.config().and_then(|config| config.policy.get());

@@ -5,10 +5,9 @@ use crate::ffi::bindings::{self as httpd, conn_rec};
 use crate::httpd::{pool::Pool, server::Server};
 use core::ffi::CStr;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, Ordering};
 use qos_engine::client::address::Address;
 use qos_engine::client::identity::Peer;
-use qos_engine::context::{self, Marks};
+use qos_engine::context;
 use std::io::Write;
 
 /// A connection of httpd's.
@@ -21,8 +20,6 @@ pub struct Tracked {
     pub connection: context::Connection,
     /// The configuration of the server that the connection came in by; it lives as long as the child.
     pub config: &'static ServerConfig,
-    /// HTTP/2 streams that have a request in progress.
-    pub streams: AtomicU32,
     /// The variables that are the same for all of its requests, as C text.
     pub texts: Texts,
 }
@@ -98,6 +95,18 @@ impl Connection {
     pub fn abort(self) {
         // SAFETY: alive by `new`, and this thread runs the connection.
         unsafe { (*self.0.as_ptr()).aborted = 1 };
+    }
+
+    /// Sends a connection that was given up before it was processed straight to its end: event would
+    /// wait for a request on it.
+    pub fn skip_processing(self) {
+        self.close_after_response();
+        // SAFETY: alive by `new`; `cs` is null or the MPM's state of this very connection.
+        unsafe {
+            if let Some(state) = (*self.0.as_ptr()).cs.as_mut() {
+                state.state = httpd::CONN_STATE_LINGER;
+            }
+        }
     }
 
     /// Closes the connection after the response.
@@ -189,50 +198,62 @@ impl Connection {
         }
     }
 
+    /// Tells whether the client went away while a response was on its way. A stream that it merely
+    /// cancels is none of that: its connection stands. And a client that takes its leave of HTTP/2 when it
+    /// has everything leaves at most our own farewell unread.
+    pub fn is_broken_off(self) -> bool {
+        match self.primary() {
+            None => self.is_aborted(),
+            Some(primary) => {
+                self.is_aborted() && primary.lost().is_some_and(|lost| lost > FAREWELL)
+            }
+        }
+    }
+
     /// Tells whether the peer has reset the connection while it had not taken all that we sent.
     pub fn was_reset_in_response(self) -> bool {
-        // SAFETY: httpd's socket of the connection; the descriptor is open until after
-        // pre_close_connection, where this is asked.
-        let descriptor = unsafe {
-            let socket = httpd::ap_get_conn_socket(self.0.as_ptr());
-            let mut descriptor = -1;
-            if socket.is_null() || httpd::apr_os_sock_get(&mut descriptor, socket) != 0 {
-                return false;
-            }
-            descriptor
-        };
-        const TCP_CLOSE: u8 = 7;
-        let (mut state, mut length) = (0u8, 1 as libc::socklen_t);
-        let mut unsent: libc::c_int = 0;
-        // SAFETY: the kernel writes at most `length` octets (the first of tcp_info is the state), and
-        // one int.
+        let is_reset = self.descriptor().and_then(tcp_state) == Some(TCP_CLOSE);
+        is_reset && self.lost().is_some_and(|lost| lost > 0)
+    }
+
+    /// Returns how many octets the peer has not taken, if it has closed or reset the connection.
+    fn lost(self) -> Option<libc::c_int> {
+        let descriptor = self.descriptor()?;
+        let state = tcp_state(descriptor)?;
+        let mut octets: libc::c_int = 0;
+        // SAFETY: the kernel writes one int.
+        let result = unsafe { libc::ioctl(descriptor, libc::TIOCOUTQ, &raw mut octets) };
+        (matches!(state, TCP_CLOSE | TCP_CLOSE_WAIT | TCP_LAST_ACK) && result == 0)
+            .then_some(octets)
+    }
+
+    /// Returns the socket's descriptor. It is open until pre_close_connection is over, and while there
+    /// are streams; nobody asks later.
+    fn descriptor(self) -> Option<libc::c_int> {
+        let mut descriptor = -1;
+        // SAFETY: httpd's socket of a live connection.
         unsafe {
-            let option = (&raw mut state).cast();
-            libc::getsockopt(descriptor, libc::IPPROTO_TCP, libc::TCP_INFO, option, &mut length)
-                == 0
-                && state == TCP_CLOSE
-                && libc::ioctl(descriptor, libc::TIOCOUTQ, &raw mut unsent) == 0
-                && unsent > 0
+            let socket = httpd::ap_get_conn_socket(self.0.as_ptr());
+            (!socket.is_null() && httpd::apr_os_sock_get(&mut descriptor, socket) == 0)
+                .then_some(descriptor)
         }
     }
 }
 
-impl Tracked {
-    /// One stream more has a request in progress.
-    pub fn begin_stream(&self) {
-        self.connection.marks.set(Marks::HTTP2);
-        self.streams.fetch_add(1, Ordering::Relaxed);
-    }
+/// More octets than GOAWAY and TLS's closing alert take together.
+const FAREWELL: libc::c_int = 1024;
 
-    /// One less.
-    pub fn end_stream(&self) {
-        self.streams.fetch_sub(1, Ordering::Relaxed);
-    }
+// States of the kernel's enum (netinet/tcp.h).
+const TCP_CLOSE: u8 = 7;
+const TCP_CLOSE_WAIT: u8 = 8;
+const TCP_LAST_ACK: u8 = 9;
 
-    /// Tells whether an HTTP/2 connection that shall be closed has nothing more to do.
-    pub fn is_done(&self) -> bool {
-        self.connection.marks.has(Marks::CLOSE_WHEN_IDLE)
-            && self.connection.marks.has(Marks::HTTP2)
-            && self.streams.load(Ordering::Relaxed) == 0
-    }
+fn tcp_state(descriptor: libc::c_int) -> Option<u8> {
+    let (mut state, mut length) = (0u8, 1 as libc::socklen_t);
+    // SAFETY: the kernel writes at most `length` octets; the first of tcp_info is the state.
+    let result = unsafe {
+        let option = (&raw mut state).cast();
+        libc::getsockopt(descriptor, libc::IPPROTO_TCP, libc::TCP_INFO, option, &mut length)
+    };
+    (result == 0).then_some(state)
 }

@@ -19,8 +19,6 @@ pub struct Request(NonNull<request_rec>);
 pub struct State {
     /// Event letters so far.
     pub letters: Letters,
-    /// It was counted as a stream of its connection.
-    pub is_stream: bool,
 }
 
 impl Request {

@@ -6,7 +6,6 @@
 use core::mem::{align_of, size_of};
 use core::ptr::NonNull;
 use qos_engine::atomic::{AtomicU32, AtomicU64};
-use qos_engine::store::ages;
 use qos_engine::store::children::Chunk;
 use qos_engine::store::clients::Row;
 use qos_engine::store::layout::{self, Layout, Parts, TableParts};
@@ -56,12 +55,13 @@ impl Cursor {
         self.part(1).first().unwrap_or(&NONE)
     }
 
-    fn table(&mut self, rows: usize) -> TableParts<'static> {
+    fn table(&mut self, rows: usize, remembering: usize) -> TableParts<'static> {
         TableParts {
             evicted: self.word(),
             rows: self.part::<Row>(rows),
+            remembering,
             index: self.part(layout::index_words(rows)),
-            ages: self.part(ages::words_for(rows)),
+            ages: self.part(layout::ages_words(rows, remembering)),
         }
     }
 
@@ -72,8 +72,8 @@ impl Cursor {
             chunks: self.part(layout.chunks),
             scopes: self.part(layout.scopes),
             totals: self.part(layout.totals),
-            peers: self.table(layout.peers),
-            clients: self.table(layout.clients),
+            peers: self.table(layout.peers, layout.peers),
+            clients: self.table(layout.clients, layout.remembering),
         }
     }
 }

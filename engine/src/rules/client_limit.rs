@@ -137,7 +137,12 @@ pub enum Finding {
 }
 
 /// Judges a new connection by its peer's row, without taking anything.
-pub fn judge_arrival(policy: &Policy, moment: &Moment<'_>, peer: Peer) -> Option<Finding> {
+pub fn judge_arrival(
+    policy: &Policy,
+    moment: &Moment<'_>,
+    peer: Peer,
+    text: &str,
+) -> Option<Finding> {
     let limit = policy.block?;
     let address = peer.counted(moment.store.prefix);
     let row = moment.store.clients.row(moment.store.clients.peek(SCOPE, address)?)?;
@@ -147,6 +152,9 @@ pub fn judge_arrival(policy: &Policy, moment: &Moment<'_>, peer: Peer) -> Option
     }
     if reading.is_over(moment.now, limit.span) {
         return row.block.clear(reading).then(|| Finding::Ended(end_series(limit, row, reading)));
+    }
+    if is_exempt(policy, peer, text) {
+        return None;
     }
     let denials = row.suppressed.fetch_add(1, Ordering::Relaxed).saturating_add(1);
     Some(Finding::Blocked(blocked(moment, limit, reading, Fold::of(denials))))

@@ -15,6 +15,8 @@ pub struct Settings {
     on_null: bool,
     on_broken: bool,
     on_address_limit: bool,
+    /// Rules in locations of this server that the start-up notice 301 names.
+    mended_in_locations: Vec<(u16, String)>,
 }
 
 /// As written in a location.
@@ -34,6 +36,8 @@ pub struct Policy {
     pub on_broken: bool,
     /// So is one above the limit per address.
     pub on_address_limit: bool,
+    /// Status and variable of rules that the start-up notice 301 names.
+    pub mended: Vec<(u16, String)>,
 }
 
 /// A response with this status sets this variable.
@@ -193,7 +197,17 @@ fn over(inner: &[OnStatus], outer: &[OnStatus]) -> Vec<OnStatus> {
 impl Settings {
     /// Completes a virtual host's settings by the base server's.
     pub fn over(&self, base: &Settings) -> Settings {
-        Settings { on_status: over(&self.on_status, &base.on_status), ..base.clone() }
+        Settings {
+            on_status: over(&self.on_status, &base.on_status),
+            mended_in_locations: self.mended_in_locations.clone(),
+            ..base.clone()
+        }
+    }
+
+    /// Takes note of what was just written in a location of this server: a location's own settings are
+    /// out of sight when the server starts and has to tell of them.
+    pub fn remember(&mut self, location: &LocationSettings) {
+        self.mended_in_locations.extend(location.on_status.last().and_then(OnStatus::mended));
     }
 }
 
@@ -222,14 +236,20 @@ impl Policy {
             on_null: settings.on_null,
             on_broken: settings.on_broken,
             on_address_limit: settings.on_address_limit,
+            mended: settings
+                .on_status
+                .iter()
+                .filter_map(OnStatus::mended)
+                .chain(settings.mended_in_locations.iter().cloned())
+                .collect(),
         }
     }
 }
 
 impl OnStatus {
-    /// Returns what the start-up notice 301 names, if the C module would have counted differently.
-    pub fn mended(&self) -> Option<(u16, &str)> {
-        self.is_mended.then(|| (self.status, self.variable.to_str().unwrap_or("?")))
+    /// What the start-up notice 301 names, if the C module would have counted differently.
+    fn mended(&self) -> Option<(u16, String)> {
+        self.is_mended.then(|| (self.status, self.variable.to_string_lossy().into_owned()))
     }
 }
 

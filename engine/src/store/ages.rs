@@ -62,6 +62,11 @@ impl<'a> Ages<'a> {
         }
     }
 
+    /// Returns how many rows there are.
+    pub fn rows(&self) -> usize {
+        self.levels.first().map_or(0, |keys| keys.len())
+    }
+
     /// Returns a row's key.
     pub fn key(&self, row: u32) -> Tick {
         Tick(self.word(0, row as usize).map_or(0, |word| word.load(Ordering::Relaxed)))

@@ -19,8 +19,9 @@ use crate::store::clients::RowId;
 use crate::store::lease::{Lease, LeaseWord};
 use crate::time::Tick;
 
-/// Records in a chunk: the bits of the word that says which are taken.
-pub const CHUNK_RECORDS: usize = 64;
+/// Records in a chunk: the bits of the word that says which are taken. Two for the interleaving checks,
+/// which cannot carry more.
+pub const CHUNK_RECORDS: usize = if cfg!(loom) { 2 } else { 64 };
 
 /// The leases of one connection.
 #[derive(Debug, Default)]
@@ -171,8 +172,11 @@ impl<'a> Children<'a> {
     fn take_in(&self, number: usize) -> Option<RecordId> {
         let chunk = self.chunks.get(number)?;
         let mut taken = chunk.taken.load(Ordering::Relaxed);
-        while taken != u64::MAX {
+        loop {
             let place = taken.trailing_ones();
+            if place as usize >= CHUNK_RECORDS {
+                return None;
+            }
             match chunk.taken.compare_exchange(
                 taken,
                 taken | 1 << place,
@@ -183,7 +187,6 @@ impl<'a> Children<'a> {
                 Err(now) => taken = now,
             }
         }
-        None
     }
 
     fn chunks_of(&self, slot: usize) -> impl Iterator<Item = &'a Chunk> {

@@ -27,7 +27,8 @@ use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence, spin};
 use crate::client::address::Address;
 use crate::meter::concurrency::Concurrency;
 use crate::meter::window::Window;
-use crate::store::ages::Ages;
+use crate::store::ages::{Ages, Oldest, words_for};
+use crate::store::layout::TableParts;
 use crate::store::lease::{Lease, LeaseWord};
 use crate::time::Tick;
 
@@ -36,7 +37,7 @@ pub const BUCKET: usize = 8;
 
 /// How often a lost race is run again before the table says that it has no row. Each round lost means
 /// that somebody else won; the number is only there so that no loop is without an end.
-const ROUNDS: usize = 1024;
+const ROUNDS: usize = if cfg!(loom) { 8 } else { 1024 };
 
 const FINAL: u64 = 1 << 63;
 const STAMP_SHIFT: u32 = 32;
@@ -77,7 +78,10 @@ pub struct Held {
 pub struct Clients<'a> {
     rows: &'a [Row],
     index: &'a [AtomicU64],
+    /// Ages of the rows that remember: as many as are configured.
     ages: Ages<'a>,
+    /// Ages of the rows behind them: room for those that are held or marked besides.
+    spare: Ages<'a>,
     secret: Secret,
     evicted: &'a AtomicU64,
 }
@@ -95,15 +99,19 @@ struct Found<'a> {
 }
 
 impl<'a> Clients<'a> {
-    /// Lays a table over its parts. `index` holds whole buckets.
-    pub fn new(
-        rows: &'a [Row],
-        index: &'a [AtomicU64],
-        ages: Ages<'a>,
-        secret: Secret,
-        evicted: &'a AtomicU64,
-    ) -> Clients<'a> {
-        Clients { rows, index, ages, secret, evicted }
+    /// Lays a table over its parts.
+    pub fn new(parts: TableParts<'a>, secret: Secret) -> Clients<'a> {
+        let TableParts { rows, remembering, index, ages, evicted } = parts;
+        let remembering = remembering.min(rows.len());
+        let (ages, spare) = ages.split_at(words_for(remembering).min(ages.len()));
+        Clients {
+            rows,
+            index,
+            ages: Ages::new(ages, remembering),
+            spare: Ages::new(spare, rows.len() - remembering),
+            secret,
+            evicted,
+        }
     }
 
     /// Returns a row by its number.
@@ -151,11 +159,11 @@ impl<'a> Clients<'a> {
         for _ in 0..ROUNDS {
             if let Some(found) = self.find(tag) {
                 if let Some(held) = self.hold_found(tag, found, lease) {
-                    self.ages.raise(found.row, now);
+                    self.raise(found.row, now);
                     return Some(held);
                 }
             } else if let Some(held) = self.make(tag, address, lease, child, now) {
-                self.ages.raise(held.row.0, now);
+                self.raise(held.row.0, now);
                 return Some(held);
             }
             spin();
@@ -165,7 +173,7 @@ impl<'a> Clients<'a> {
 
     /// Gives a held row back; it was used until now.
     pub fn give(&self, id: RowId, lease: &LeaseWord, now: Tick) {
-        self.ages.raise(id.0, now);
+        self.raise(id.0, now);
         if let Some(row) = self.row(id) {
             lease.give(&row.connections, id.0);
         }
@@ -173,13 +181,13 @@ impl<'a> Clients<'a> {
 
     /// Marks a held row as worth keeping until `end`, whatever crowd comes by.
     pub fn keep(&self, id: RowId, end: Tick) {
-        self.ages.raise(id.0, end);
+        self.raise(id.0, end);
     }
 
     /// Takes a mark away: the row goes when its last use makes it the oldest.
     pub fn unkeep(&self, id: RowId, now: Tick) {
-        if self.ages.key(id.0) > now {
-            self.ages.lower(id.0, now);
+        if self.key(id.0) > now {
+            self.lower(id.0, now);
         }
     }
 
@@ -279,22 +287,27 @@ impl<'a> Clients<'a> {
 
     /// Throws tentative slots of the same tag out; false when a final one stands.
     fn no_final_rival(&self, tag: u64, ours: &AtomicU64) -> bool {
-        for slot in self.slots_of(tag) {
-            if core::ptr::eq(slot, ours) {
-                continue;
-            }
-            let word = slot.load(Ordering::Acquire);
-            if word == 0 || word & PIECE_MASK != tag & PIECE_MASK {
-                continue;
-            }
-            let Some(row) = self.rows.get(word as u32 as usize) else { continue };
+        self.slots_of(tag)
+            .filter(|slot| !core::ptr::eq(*slot, ours))
+            .all(|slot| self.throw_out(tag, slot))
+    }
+
+    /// Sees to it that this slot is not of our tag; false when it is, and final.
+    fn throw_out(&self, tag: u64, slot: &AtomicU64) -> bool {
+        let mut word = slot.load(Ordering::Acquire);
+        while word != 0 && word & PIECE_MASK == tag & PIECE_MASK {
+            let Some(row) = self.rows.get(word as u32 as usize) else { return true };
             if row.tag.load(Ordering::Acquire) != tag {
-                continue;
+                return true;
             }
             if word & FINAL != 0 && !row.connections.look().is_claimed() {
                 return false;
             }
-            let _ = slot.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed);
+            // When the exchange fails it may just have become final: look again.
+            match slot.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
         }
         true
     }
@@ -311,19 +324,19 @@ impl<'a> Clients<'a> {
             let _ = slot.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed);
         }
         row.tag.store(0, Ordering::Release);
-        self.ages.lower(number, Tick(0));
+        self.lower(number, Tick(0));
         lease.give(&row.connections, number);
     }
 
     /// Claims the row that may go first, and removes it from the index. The lease holds the claim.
     fn claim_oldest(&self, lease: &LeaseWord, child: u32, now: Tick) -> Option<(u32, &'a Row)> {
         for round in 0..ROUNDS {
-            let oldest = self.ages.oldest();
+            let oldest = self.oldest(now);
             let row = self.rows.get(oldest.row as usize)?;
             let seen = row.connections.look();
             if seen.is_claimed() || seen.count() > 0 {
                 // In use: as good as used a second from now, so that it is not looked at again at once.
-                self.ages.raise(oldest.row, Tick(now.0.saturating_add(16)));
+                self.raise(oldest.row, Tick(now.0.saturating_add(16)));
                 continue;
             }
             // A tree that has just learned something is asked again, but not for ever: a crowd of old
@@ -332,7 +345,7 @@ impl<'a> Clients<'a> {
                 continue;
             }
             // The key after the look: a row that was used in between has another sequence.
-            if self.ages.key(oldest.row) != oldest.key {
+            if self.key(oldest.row) != oldest.key {
                 continue;
             }
             lease.set(Lease::Want(oldest.row));
@@ -343,15 +356,50 @@ impl<'a> Clients<'a> {
                     self.evicted.fetch_add(1, Ordering::Relaxed);
                     self.unlink(oldest.row, tag);
                 }
-                self.ages.raise(oldest.row, now);
                 if oldest.key > now {
-                    self.ages.lower(oldest.row, now);
+                    self.lower(oldest.row, now);
+                } else {
+                    self.raise(oldest.row, now);
                 }
                 return Some((oldest.row, row));
             }
             lease.set(Lease::Free);
         }
         None
+    }
+
+    /// The row that may go first: of those that remember; when all of them are held or marked, of the
+    /// spare ones; when those are, too, the one of both whose mark ends soonest.
+    fn oldest(&self, now: Tick) -> Oldest {
+        let oldest = self.ages.oldest();
+        if oldest.key <= now || !oldest.is_sure || self.ages.rows() == self.rows.len() {
+            return oldest;
+        }
+        let mut spare = self.spare.oldest();
+        spare.row += self.ages.rows() as u32;
+        if spare.key < oldest.key { spare } else { oldest }
+    }
+
+    fn ages_of(&self, row: u32) -> (&Ages<'a>, u32) {
+        match row.checked_sub(self.ages.rows() as u32) {
+            None => (&self.ages, row),
+            Some(row) => (&self.spare, row),
+        }
+    }
+
+    fn key(&self, row: u32) -> Tick {
+        let (ages, row) = self.ages_of(row);
+        ages.key(row)
+    }
+
+    fn raise(&self, row: u32, until: Tick) {
+        let (ages, row) = self.ages_of(row);
+        ages.raise(row, until);
+    }
+
+    fn lower(&self, row: u32, until: Tick) {
+        let (ages, row) = self.ages_of(row);
+        ages.lower(row, until);
     }
 
     /// Both buckets are full (with twice as many slots as rows that hardly happens): the oldest of
@@ -364,7 +412,7 @@ impl<'a> Clients<'a> {
                 let row = self.rows.get(number as usize)?;
                 let seen = row.connections.look();
                 let is_free = !seen.is_claimed() && seen.count() == 0;
-                is_free.then(|| (self.ages.key(number), number, row, seen))
+                is_free.then(|| (self.key(number), number, row, seen))
             })
             .min_by_key(|(key, ..)| *key);
         let Some((_, number, row, seen)) = oldest else { return };
@@ -391,7 +439,7 @@ impl<'a> Clients<'a> {
     fn clear(&self, number: u32, row: &Row) {
         row.tag.store(0, Ordering::Release);
         row.block.reset();
-        self.ages.lower(number, Tick(0));
+        self.lower(number, Tick(0));
         row.connections.settle(0);
     }
 

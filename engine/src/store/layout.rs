@@ -8,7 +8,7 @@ use crate::atomic::{AtomicU32, AtomicU64};
 use crate::client::address::PrefixBits;
 use crate::meter::concurrency;
 use crate::store::Store;
-use crate::store::ages::{self, Ages};
+use crate::store::ages;
 use crate::store::children::{CHUNK_RECORDS, Children, Chunk};
 use crate::store::clients::{BUCKET, Clients, Row, Secret};
 use crate::store::slots::{Scope, Scopes};
@@ -45,6 +45,8 @@ pub struct Layout {
     pub peers: usize,
     /// Rows of the table of clients.
     pub clients: usize,
+    /// Of those, how many remember clients that are neither connected nor marked.
+    pub remembering: usize,
     /// Event totals.
     pub totals: usize,
 }
@@ -63,9 +65,10 @@ impl Layout {
             slots,
             chunks,
             scopes: SCOPES,
-            // Each open connection can hold a row; as many again remember what they logged.
-            peers: room * 2 + 1024,
+            // Each open connection can hold a row; the others remember what they logged.
+            peers: room + 1024,
             clients: client_entries as usize + room,
+            remembering: client_entries as usize,
             totals: EVENTS,
         }
     }
@@ -76,14 +79,21 @@ pub fn index_words(rows: usize) -> usize {
     (rows * 2).next_multiple_of(BUCKET).max(2 * BUCKET)
 }
 
+/// Returns how many words the ages of a table need.
+pub fn ages_words(rows: usize, remembering: usize) -> usize {
+    ages::words_for(remembering) + ages::words_for(rows.saturating_sub(remembering))
+}
+
 /// The parts of a table in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct TableParts<'a> {
     /// Its rows.
     pub rows: &'a [Row],
+    /// How many of them, from the first, remember clients that are neither connected nor marked.
+    pub remembering: usize,
     /// [`index_words`] of them.
     pub index: &'a [AtomicU64],
-    /// [`ages::words_for`] of them.
+    /// [`ages_words`] of them.
     pub ages: &'a [AtomicU32],
     /// How many rows went from one address to another.
     pub evicted: &'a AtomicU64,
@@ -111,15 +121,11 @@ pub struct Parts<'a> {
 impl<'a> Store<'a> {
     /// Lays the store over its memory.
     pub fn new(parts: Parts<'a>, secret: Secret, prefix: PrefixBits) -> Store<'a> {
-        let table = |parts: TableParts<'a>| {
-            let ages = Ages::new(parts.ages, parts.rows.len());
-            Clients::new(parts.rows, parts.index, ages, secret, parts.evicted)
-        };
         Store {
             children: Children::new(parts.pids, parts.chunks, parts.reclaimed),
             scopes: Scopes::new(parts.scopes),
-            peers: table(parts.peers),
-            clients: table(parts.clients),
+            peers: Clients::new(parts.peers, secret),
+            clients: Clients::new(parts.clients, secret),
             totals: Totals::new(parts.totals),
             prefix,
         }
@@ -140,6 +146,7 @@ pub struct PrivateMemory {
 #[derive(Debug)]
 struct PrivateTable {
     rows: Vec<Row>,
+    remembering: usize,
     index: Vec<AtomicU64>,
     ages: Vec<AtomicU32>,
     evicted: AtomicU64,
@@ -148,10 +155,11 @@ struct PrivateTable {
 impl PrivateMemory {
     /// Makes memory for a layout.
     pub fn new(layout: Layout) -> PrivateMemory {
-        let table = |rows: usize| PrivateTable {
+        let table = |rows: usize, remembering: usize| PrivateTable {
             rows: many(rows, Row::default),
+            remembering,
             index: many(index_words(rows), || AtomicU64::new(0)),
-            ages: many(ages::words_for(rows), || AtomicU32::new(0)),
+            ages: many(ages_words(rows, remembering), || AtomicU32::new(0)),
             evicted: AtomicU64::new(0),
         };
         PrivateMemory {
@@ -159,7 +167,7 @@ impl PrivateMemory {
             chunks: many(layout.chunks, Chunk::default),
             scopes: many(layout.scopes, Scope::default),
             totals: many(layout.totals, || AtomicU64::new(0)),
-            tables: [table(layout.peers), table(layout.clients)],
+            tables: [table(layout.peers, layout.peers), table(layout.clients, layout.remembering)],
             reclaimed: AtomicU64::new(0),
         }
     }
@@ -187,6 +195,7 @@ impl PrivateTable {
     fn parts(&self) -> TableParts<'_> {
         TableParts {
             rows: &self.rows,
+            remembering: self.remembering,
             index: &self.index,
             ages: &self.ages,
             evicted: &self.evicted,

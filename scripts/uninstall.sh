@@ -1,0 +1,24 @@
+#!/bin/sh
+# Removes what install.sh has installed. A qos_rs.conf that was edited stays.
+set -eu
+cd "$(dirname "$0")/.."
+apxs=${APXS:-apxs}
+
+say() { printf '%s\n' "uninstall: $*"; }
+
+libexecdir=${DESTDIR:-}$("$apxs" -q LIBEXECDIR)
+sysconfdir=${DESTDIR:-}$("$apxs" -q SYSCONFDIR)
+if [ -e "$sysconfdir/mods-enabled/qos_rs.load" ]; then
+    say "it is enabled, and httpd would not start without the file: run 'a2dismod qos_rs' first" >&2
+    exit 1
+fi
+
+rm -f "$libexecdir/mod_qos_rs.so" "$sysconfdir/mods-available/qos_rs.load" \
+    "$sysconfdir/mods-available/qos_rs.conf.new"
+conf=$sysconfdir/mods-available/qos_rs.conf
+if [ ! -e "$conf" ] || cmp -s apache-conf/qos_rs.conf "$conf"; then
+    rm -f "$conf"
+else
+    say "$conf was edited and stays"
+fi
+say "done; a running httpd keeps the module until it is stopped"

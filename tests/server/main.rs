@@ -1,0 +1,24 @@
+//! Server tests: the module in a real httpd, spoken to over real sockets.
+//!
+//! One file per family, each multiplied over prefork, worker and event by `on_each_mpm!`. A test
+//! owns its server (see `harness::Httpd`), says which log events it expects, and fails when the
+//! error log holds anything else. Nothing here links with the module: it is the shared object that
+//! `make build` left in the target directory, or the one that MOD_QOS_RS_SO names.
+
+// A test fails by its panics.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+#[macro_use]
+mod harness;
+
+mod child_death;
+mod connection_limit;
+mod directive;
+mod eviction;
+mod http2;
+mod loading;
+mod panic;
+mod repeat_offender;
+mod restart;
+mod smoke;
+mod soak;
