@@ -1,7 +1,10 @@
-"""How long known clients wait while a crowd of new addresses comes: 1,000 a second."""
+"""How long known clients wait while a crowd of new addresses comes: 1,000 a second.
+
+The table is far from full then: to take a row that nobody used yet goes the same way as to take the oldest,
+and table_rows.py counts what that costs where all are taken.
+"""
 
 import pathlib
-import statistics
 import subprocess
 import sys
 import time
@@ -45,10 +48,14 @@ def run(modules, quick):
     for kind, what in [("request", "known client, kept connection"),
                        ("connection", "known client, new connection")]:
         for part, aim in [(50, None), (99, AIM)]:
-            values = {name: statistics.median(percentile(one.waits[kind], part) for one in all_rounds)
+            values = {name: [percentile(one.waits[kind], part) for one in all_rounds]
                       for name, all_rounds in found.items() if all_rounds}
-            show(Line(f"{what}, p{part}", values["none"], values["ours"], values.get("peer"),
-                      quotient(values["ours"], values["none"]), aim, "ms"))
+            # The smallest: what others did on the machine only adds.
+            best = {name: min(of_rounds) for name, of_rounds in values.items()}
+            remark = "rounds: " + "; ".join(
+                f"{name} {' '.join(f'{one:.3g}' for one in values[name])}" for name in ["none", "ours"])
+            show(Line(f"{what}, p{part}", best["none"], best["ours"], best.get("peer"),
+                      quotient(best["ours"], best["none"]), aim, "ms", remark))
     lost = {name: sum(one.lost for one in all_rounds) for name, all_rounds in found.items() if all_rounds}
     show(Line("requests of known clients lost", lost["none"], lost["ours"], lost.get("peer"), lost["ours"],
               0))

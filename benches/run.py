@@ -2,7 +2,8 @@
 """Benchmarks as ratios, measured side by side in one run: no module, ours, and the C module.
 
 Instructions are counted by callgrind on `apache2 -X` and hardly differ from run to run; wall time and CPU
-time depend on who else uses the machine. The C module is a peer from its Debian package, and left out when
+time depend on who else uses the machine, so of several rounds the smallest is taken. A full run takes some
+ten minutes. The C module is a peer from its Debian package, and left out when
 it is not there. `--quick` is a smoke run; names of measurements choose some (`run.py cost memory`).
 """
 
@@ -23,7 +24,7 @@ import memory
 import refused
 import table_rows
 import workers
-from httpd import MODULES, Failed
+from httpd import HTTPD, MODULES, Failed, Server
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -33,9 +34,9 @@ MEASUREMENTS = {module.__name__: module for module in [
 
 def main():
     arguments = parse()
-    for program in ["valgrind", "vgdb", "apache2"]:
+    for program in ["valgrind", HTTPD]:
         if shutil.which(program) is None:
-            print(f"{program} is missing: apt-get install valgrind apache2")
+            print(f"{program} is missing (Debian: valgrind, apache2)")
             return 1
     with tempfile.TemporaryDirectory(prefix="qos-bench-") as directory:
         directory = pathlib.Path(directory)
@@ -84,7 +85,12 @@ def c_module(directory):
     copy = directory / "mod_qos_peer.so"
     shutil.copyfile(source, copy)
     subprocess.run(["patchelf", "--add-needed", "libpcre.so.3", str(copy)], check=True)
-    return copy
+    try:
+        with Server(copy, cost.DIRECTIVES):
+            return copy
+    except Failed as failure:
+        print(f"the C module is left out: {failure}")
+        return None
 
 
 if __name__ == "__main__":
