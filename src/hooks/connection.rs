@@ -91,9 +91,9 @@ pub unsafe extern "C" fn pre_connection_late(connection: *mut conn_rec, _: *mut 
             &mut arrival.server,
         );
         let texts = Texts {
-            all: Text::new(format_args!("{}", engine.all_connections)),
-            server: Text::new(format_args!("{}", engine.server_connections)),
-            address: engine.address_connections.map(|n| Text::new(format_args!("{n}"))),
+            all: Text::number(engine.all_connections.into()),
+            server: Text::number(engine.server_connections.into()),
+            address: engine.address_connections.map(|count| Text::number(count.into())),
             id: connection_id(connection),
         };
         let tracked = Tracked { connection: engine, config: arrival.config, texts };
@@ -125,7 +125,7 @@ fn connection_id(connection: Connection) -> Text<44> {
     // SAFETY: reads the clock.
     let micros = unsafe { httpd::apr_time_now() };
     let number = connection.id().unsigned_abs() % 100;
-    Text::new(format_args!("{micros}{number:02}{:05}", std::process::id()))
+    Text::numbers([(micros.unsigned_abs(), 1), (number, 2), (std::process::id().into(), 5)])
 }
 
 /// The socket is still open: ask the kernel what became of the last response.

@@ -36,7 +36,7 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
         };
         if policy.connection_limit.max.is_some() {
             let open = shared.store.scopes.open(tracked.connection.scope);
-            set(c"mod_qos_con", Text::<12>::new(format_args!("{open}")).as_c());
+            set(c"mod_qos_con", Text::<12>::number(open.into()).as_c());
         }
         // The state was made where a letter was added; without one there is nothing to say.
         if let Some(state) = request.existing_state() {

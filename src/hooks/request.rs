@@ -24,12 +24,12 @@ pub unsafe extern "C" fn post_read_request(request: *mut request_rec) -> c_int {
         let Some(connection) = request.connection() else { return DECLINED };
         let Some(tracked) = connection.tracked() else { return DECLINED };
         let texts = &tracked.texts;
-        request.set_lasting(c"QS_SrvConn", texts.server.as_c());
+        request.set_lasting(c"QS_SrvConn", &texts.server);
         if let Some(address) = &texts.address {
-            request.set_lasting(c"QS_IPConn", address.as_c());
+            request.set_lasting(c"QS_IPConn", address);
         }
-        request.set_lasting(c"QS_AllConn", texts.all.as_c());
-        request.set_lasting(c"QS_ConnectionId", texts.id.as_c());
+        request.set_lasting(c"QS_AllConn", &texts.all);
+        request.set_lasting(c"QS_ConnectionId", &texts.id);
         if let Some(previous) = request.previous() {
             for name in INHERITED {
                 if let Some(value) = previous.own_variable(name) {

@@ -2,7 +2,11 @@
 
 use crate::config;
 use crate::ffi::bindings::{self as httpd, apr_table_t, request_rec};
-use crate::httpd::{connection::Connection, pool::Pool, server::Server};
+use crate::httpd::{
+    connection::{Connection, Text},
+    pool::Pool,
+    server::Server,
+};
 use core::ffi::{CStr, c_int};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -145,9 +149,10 @@ impl Request {
         lookup(self.record().subprocess_env, name)
     }
 
-    /// Sets a variable to text that lives as long as the request.
-    pub fn set_lasting(self, name: &'static CStr, value: &CStr) {
-        // SAFETY: the request's table; name is static, the caller's value outlives the request.
+    /// Sets a variable to a number that lives as long as the request's connection.
+    pub fn set_lasting<const N: usize>(self, name: &'static CStr, value: &Text<N>) {
+        // SAFETY: the request's table; name is static, the caller's value outlives the request and ends
+        // with NUL.
         unsafe {
             httpd::apr_table_setn(self.record().subprocess_env, name.as_ptr(), value.as_ptr());
         }

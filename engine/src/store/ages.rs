@@ -105,10 +105,20 @@ impl<'a> Ages<'a> {
             (node, key) = self.smallest_child(level, node);
             bound.get_or_insert(key);
         }
-        let row = node;
+        let is_sure = bound.is_none_or(|bound| key <= bound);
+        // Bounds only rise on the way down: where the row is as old as the first of them said, those in
+        // between say the same, and there is nothing to mend.
+        if !is_sure {
+            self.mend_above(node, key);
+        }
+        Oldest { row: node as u32, key: Tick(key), is_sure }
+    }
+
+    /// Raises the bounds above a row whose key is the smallest of its node.
+    fn mend_above(&self, row: usize, key: u32) {
+        let mut node = row / FAN_OUT;
+        let mut smallest = key;
         for level in 1..self.levels.len() {
-            node /= FAN_OUT;
-            let (_, smallest) = self.smallest_child(level - 1, node);
             if let Some(word) = self.word(level, node) {
                 let old = word.load(Ordering::Relaxed);
                 if old < smallest {
@@ -117,26 +127,39 @@ impl<'a> Ages<'a> {
                         word.compare_exchange(old, smallest, Ordering::Relaxed, Ordering::Relaxed);
                 }
             }
+            node /= FAN_OUT;
+            if level + 1 < self.levels.len() {
+                (_, smallest) = self.smallest_child(level, node);
+            }
         }
-        Oldest { row: row as u32, key: Tick(key), is_sure: bound.is_none_or(|bound| key <= bound) }
     }
 
     fn smallest_child(&self, level: usize, node: usize) -> (usize, u32) {
         let first = node * FAN_OUT;
-        let children = self.levels.get(level).and_then(|words| words.get(first..)).unwrap_or(&[]);
-        let mut smallest = (first, u32::MAX);
-        for (i, word) in children.iter().take(FAN_OUT).enumerate() {
-            let key = word.load(Ordering::Relaxed);
-            if key < smallest.1 {
-                smallest = (first + i, key);
-            }
-        }
-        smallest
+        let words = self.levels.get(level).and_then(|words| words.get(first..)).unwrap_or(&[]);
+        // A whole node is told apart so that the compiler writes its sixteen steps out.
+        let smallest = match words.first_chunk::<FAN_OUT>() {
+            Some(node) => smallest(node, first),
+            None => smallest(words, first),
+        };
+        smallest.unwrap_or((first, u32::MAX))
     }
 
     fn word(&self, level: usize, node: usize) -> Option<&'a AtomicU32> {
         self.levels.get(level).and_then(|words| words.get(node))
     }
+}
+
+/// The smallest of some keys and its number, of several the first; they are numbered from `first` on.
+#[inline]
+fn smallest(keys: &[AtomicU32], first: usize) -> Option<(usize, u32)> {
+    // Key and number in one word: one comparison a key.
+    let pair = keys
+        .iter()
+        .zip(first as u64..)
+        .map(|(key, number)| u64::from(key.load(Ordering::Relaxed)) << 32 | number)
+        .min()?;
+    Some((pair as u32 as usize, (pair >> 32) as u32))
 }
 
 #[cfg(test)]

@@ -195,7 +195,7 @@ fn a_new_row_knows_nothing_of_its_former_owner() {
 /// How often each address stands in the index as final: never more than once.
 fn final_slots(store: &Store<'_>) -> HashMap<u64, usize> {
     let mut seen = HashMap::new();
-    for slot in store.clients.index {
+    for slot in store.clients.index.as_flattened() {
         let word = slot.load(Ordering::Relaxed);
         if word & FINAL != 0 {
             let row = &store.clients.rows[word as u32 as usize];
