@@ -135,7 +135,7 @@ class Server:
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
-                # Its own session, so these are its own children and nobody else.
+                # Its own process group, so these are its own children and nobody else.
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait(10)
         shutil.rmtree(self.directory, ignore_errors=True)
