@@ -79,6 +79,13 @@ pub struct Connection {
     pub marks: Marks,
 }
 
+impl Connection {
+    /// Returns where its leases are written.
+    pub fn leases<'a>(&'a self, store: &'a Store<'_>) -> &'a Record {
+        self.record.and_then(|id| store.children.record(id)).unwrap_or(&self.own)
+    }
+}
+
 /// A request, as rules see it: its variables, and a few facts. The module puts httpd's behind it.
 pub trait RequestView {
     /// Returns a variable of the request's environment.

@@ -14,12 +14,12 @@ use crate::verdict::{Answer, Verdict, Violation};
 use core::ffi::CStr;
 
 /// A new connection, before anything is allocated and before any TLS handshake (C1).
-/// `text` is the peer's address as httpd writes it.
+/// `text` is the peer's address as httpd writes it; it is only asked for where a list needs it.
 pub fn arrive(
     policy: &Policy,
     moment: &Moment<'_>,
     peer: Peer,
-    text: &str,
+    text: &dyn AsRef<str>,
     sink: &mut dyn LogSink,
 ) -> Verdict {
     // The cheapest question first, and the only one for most: is it blocked?
@@ -40,7 +40,7 @@ pub fn connect(
     policy: &Policy,
     moment: &Moment<'_>,
     peer: Peer,
-    text: &str,
+    text: &dyn AsRef<str>,
     scope: u32,
     sink: &mut dyn LogSink,
 ) -> (Connection, Verdict) {

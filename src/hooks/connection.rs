@@ -57,8 +57,13 @@ pub unsafe extern "C" fn pre_connection_early(connection: *mut conn_rec, _: *mut
         let child = child::this();
         let moment =
             Moment { now: arrival.shared.now(), store: &arrival.shared.store, child: &child };
-        let text = arrival.connection.peer_text();
-        match phases::arrive(arrival.policy, &moment, peer, text, &mut arrival.server) {
+        match phases::arrive(
+            arrival.policy,
+            &moment,
+            peer,
+            &arrival.connection,
+            &mut arrival.server,
+        ) {
             Verdict::Pass => DECLINED,
             Verdict::Close => refuse(arrival.policy, arrival.connection),
         }
@@ -82,14 +87,8 @@ pub unsafe extern "C" fn pre_connection_late(connection: *mut conn_rec, _: *mut 
         let moment =
             Moment { now: arrival.shared.now(), store: &arrival.shared.store, child: &child };
         let scope = arrival.config.scope.get();
-        let (engine, verdict) = phases::connect(
-            arrival.policy,
-            &moment,
-            peer,
-            connection.peer_text(),
-            scope,
-            &mut arrival.server,
-        );
+        let (engine, verdict) =
+            phases::connect(arrival.policy, &moment, peer, &connection, scope, &mut arrival.server);
         let texts = Texts {
             all: Text::number(engine.all_connections.into()),
             server: Text::number(engine.server_connections.into()),

@@ -178,8 +178,7 @@ impl Connection {
         }
     }
 
-    /// Returns the peer's address as httpd writes it.
-    pub fn peer_text(&self) -> &str {
+    fn peer_text(&self) -> &str {
         let text = self.record().client_ip;
         if text.is_null() {
             return "";
@@ -256,6 +255,13 @@ impl Connection {
             (!socket.is_null() && httpd::apr_os_sock_get(&mut descriptor, socket) == 0)
                 .then_some(descriptor)
         }
+    }
+}
+
+/// The peer's address as httpd writes it.
+impl AsRef<str> for Connection {
+    fn as_ref(&self) -> &str {
+        self.peer_text()
     }
 }
 

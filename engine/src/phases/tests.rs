@@ -61,10 +61,10 @@ impl World {
     fn connect(&mut self, address: &str) -> Option<Connection> {
         let peer = Peer(Address::from(address.parse::<IpAddr>().expect(address)));
         self.with(|policy, moment, sink| {
-            if arrive(policy, moment, peer, address, sink) == Verdict::Close {
+            if arrive(policy, moment, peer, &address, sink) == Verdict::Close {
                 return None;
             }
-            let (connection, verdict) = connect(policy, moment, peer, address, 1, sink);
+            let (connection, verdict) = connect(policy, moment, peer, &address, 1, sink);
             if verdict == Verdict::Close {
                 disconnect(policy, moment, &connection, sink);
                 return None;

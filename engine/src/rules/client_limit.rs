@@ -124,8 +124,8 @@ impl Policy {
 }
 
 /// Tells whether an address is never refused; `text` is the address as httpd writes it.
-pub fn is_exempt(policy: &Policy, peer: Peer, text: &str) -> bool {
-    !policy.exempt.is_empty() && exempt::contains(&policy.exempt, peer.0, text)
+pub fn is_exempt(policy: &Policy, peer: Peer, text: &dyn AsRef<str>) -> bool {
+    exempt::contains(&policy.exempt, peer.0, text)
 }
 
 /// What a look at a blocked, or no longer blocked, client gives.
@@ -141,7 +141,7 @@ pub fn judge_arrival(
     policy: &Policy,
     moment: &Moment<'_>,
     peer: Peer,
-    text: &str,
+    text: &dyn AsRef<str>,
 ) -> Option<Finding> {
     let limit = policy.block?;
     let address = peer.counted(moment.store.prefix);
@@ -165,8 +165,7 @@ pub fn hold(policy: &Policy, moment: &Moment<'_>, connection: &mut Connection) {
     if policy.block.is_none() {
         return;
     }
-    let record = connection.record.and_then(|id| moment.store.children.record(id));
-    let record = record.unwrap_or(&connection.own);
+    let record = connection.leases(moment.store);
     let address = connection.peer.counted(moment.store.prefix);
     let held = moment.store.clients.hold(
         SCOPE,
@@ -192,13 +191,7 @@ pub fn count_request(
     let ended = before.is_over(moment.now, limit.span) && row.block.clear(before);
     let rest =
         if ended && before.count >= limit.max { end_series(limit, row, before) } else { None };
-    if let Some(value) = request.variable(BLOCK)
-        && request.variable(BLOCK_SEEN).is_none()
-    {
-        let points = points(value);
-        add(moment, limit, row_id, row, points);
-        request.set_variable(BLOCK_SEEN, c"");
-    }
+    count_event(moment, limit, (row_id, row), request);
     rest
 }
 
@@ -237,13 +230,7 @@ pub fn finish(
             moment.store.clients.unkeep(row_id, moment.now);
         }
     }
-    if let Some(value) = request.variable(BLOCK)
-        && request.variable(BLOCK_SEEN).is_none()
-    {
-        let points = points(value);
-        add(moment, limit, row_id, row, points);
-        request.set_variable(BLOCK_SEEN, c"");
-    }
+    count_event(moment, limit, (row_id, row), request);
 }
 
 /// Counts one block event that the connection itself was.
@@ -257,10 +244,25 @@ pub fn count_connection(policy: &Policy, moment: &Moment<'_>, connection: &Conne
 
 /// Gives the client's row back.
 pub fn release(moment: &Moment<'_>, connection: &Connection) {
-    let record = connection.record.and_then(|id| moment.store.children.record(id));
-    let record = record.unwrap_or(&connection.own);
+    let record = connection.leases(moment.store);
     if let Some(row) = connection.client_row {
         moment.store.clients.give(row, &record.client, moment.now);
+    }
+}
+
+/// Counts a request's block event, once.
+fn count_event(
+    moment: &Moment<'_>,
+    limit: BlockLimit,
+    (row_id, row): (RowId, &Row),
+    request: &mut dyn RequestView,
+) {
+    if let Some(value) = request.variable(BLOCK)
+        && request.variable(BLOCK_SEEN).is_none()
+    {
+        let points = points(value);
+        add(moment, limit, row_id, row, points);
+        request.set_variable(BLOCK_SEEN, c"");
     }
 }
 

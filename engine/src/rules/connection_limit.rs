@@ -233,6 +233,7 @@ impl Policy {
 /// Counts a new connection, whatever becomes of it, and notes what it saw.
 pub fn count(policy: &Policy, moment: &Moment<'_>, connection: &mut Connection) {
     let store = moment.store;
+    // Not `leases`: the numbers of the same connection are written meanwhile.
     let record = connection.record.and_then(|id| store.children.record(id));
     let record = record.unwrap_or(&connection.own);
     if let Some(counter) = store.scopes.connections(slots::ALL) {
@@ -258,8 +259,8 @@ pub fn count(policy: &Policy, moment: &Moment<'_>, connection: &mut Connection) 
 }
 
 /// Tells whether an address is exempt; `text` is the address as httpd writes it.
-pub fn is_exempt(policy: &Policy, connection: &Connection, text: &str) -> bool {
-    !policy.exempt.is_empty() && exempt::contains(&policy.exempt, connection.peer.0, text)
+pub fn is_exempt(policy: &Policy, connection: &Connection, text: &dyn AsRef<str>) -> bool {
+    exempt::contains(&policy.exempt, connection.peer.0, text)
 }
 
 /// Judges a connection against the limit of its server.
@@ -331,8 +332,7 @@ pub fn is_keep_alive_off(policy: &Policy, moment: &Moment<'_>, scope: u32) -> bo
 /// Gives back what [`count`] took.
 pub fn release(moment: &Moment<'_>, connection: &Connection) {
     let store = moment.store;
-    let record = connection.record.and_then(|id| store.children.record(id));
-    let record = record.unwrap_or(&connection.own);
+    let record = connection.leases(moment.store);
     if let Some(row) = connection.peer_row {
         store.peers.give(row, &record.peer, moment.now);
     }
