@@ -71,9 +71,7 @@ fn deny(policy: &Policy, request: Request) -> c_int {
     let page = request.own_variable(c"QS_ErrorPage").or(policy.server.error_page.as_deref());
     if let Some(page) = page {
         request.answer_with(status, page);
-        if !page.to_bytes().get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"http"))
-            && let Some(connection) = request.connection()
-        {
+        if let Some(connection) = request.connection() {
             connection.close_after_response();
         }
     }

@@ -613,9 +613,14 @@ fn a_denied_request_gets_the_error_page(mpm: Mpm) {
 fn a_denied_request_is_sent_to_an_error_page_elsewhere(mpm: Mpm) {
     let httpd = server(mpm, "1 60").with("QS_ErrorPage http://sorry.example.test/page").start();
     httpd.expect(60);
-    let response = httpd.client("127.0.0.61").get("/blk").served();
+    let client = httpd.client("127.0.0.61");
+    let mut older = client.hold();
+    let response = client.get("/blk").served();
     assert_eq!(response.status, 302);
     assert_eq!(response.header("Location"), Some("http://sorry.example.test/page"));
+    let response = older.get("/index.html").served();
+    assert_eq!(response.status, 302);
+    assert!(response.closes());
 }
 
 fn a_variable_replaces_the_error_page(mpm: Mpm) {
