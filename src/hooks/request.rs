@@ -13,7 +13,7 @@ use qos_engine::verdict::Answer;
 const DECLINED: c_int = httpd::DECLINED;
 
 /// What an error document, or any target of an internal redirect, takes over from where it came from.
-const INHERITED: [&CStr; 4] =
+pub const INHERITED: [&CStr; 4] =
     [c"QS_ErrorNotes", c"QS_Block", c"QS_Block_seen", c"QS_Block_Decrement"];
 
 pub unsafe extern "C" fn post_read_request(request: *mut request_rec) -> c_int {

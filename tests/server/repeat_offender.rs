@@ -652,6 +652,15 @@ fn a_virtual_host_has_its_own_error_page_or_that_of_the_base(mpm: Mpm) {
     }
 }
 
+fn the_access_log_shows_the_event_of_a_response_whose_error_document_is_missing(mpm: Mpm) {
+    let httpd = server(mpm, "9 60")
+        .with("ErrorDocument 404 /missing-too.html\nQS_SetEnvIfStatus 404 QS_Block=2")
+        .with("CustomLog events_log \"%{QS_Block}e\"")
+        .start();
+    assert_eq!(httpd.client("127.0.0.61").get("/missing.html").status(), Some(404));
+    httpd.wait_for_file("events_log", "2\n");
+}
+
 fn repeated_refusals_of_a_blocked_client_are_folded(mpm: Mpm) {
     let httpd = server(mpm, "1 4").start();
     httpd.expect(60);
@@ -720,5 +729,6 @@ on_each_mpm!(
     a_denied_request_is_sent_to_an_error_page_elsewhere,
     a_variable_replaces_the_error_page,
     a_virtual_host_has_its_own_error_page_or_that_of_the_base,
+    the_access_log_shows_the_event_of_a_response_whose_error_document_is_missing,
     repeated_refusals_of_a_blocked_client_are_folded,
 );
