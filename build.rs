@@ -30,7 +30,7 @@ fn build() -> Result<(), String> {
         .allowlist_function("(ap|apr|qos)_.*")
         .allowlist_type("module|command_rec|cmd_parms|core_server_config")
         .allowlist_var(
-            "ap_server_conf|AP_.*|APR_.*|MODULE_MAGIC_.*|OR_.*|RSRC_.*|ACCESS_CONF|HTTP_.*",
+            "ap_server_conf|ap_conftree|AP_.*|APR_.*|MODULE_MAGIC_.*|OR_.*|RSRC_.*|ACCESS_CONF|HTTP_.*",
         )
         .allowlist_var("APLOG_.*|MPM_.*|OK|DECLINED|DONE|DECLINE_CMD")
         .generate()

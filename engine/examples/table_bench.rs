@@ -24,7 +24,7 @@ fn main() {
         println!("usage: table_bench <rows> <operations>");
         return;
     };
-    let layout = Layout::new(ServerLimits { children: 1, threads: 1 }, rows);
+    let layout = Layout::new(ServerLimits { children: 1, threads: 1, idle_per_thread: 0 }, rows);
     let memory = PrivateMemory::new(layout);
     let store = memory.store(Secret([11, 22]), PrefixBits(64));
     let mut table = Table { store: &store, connections: 0, newest: 0 };

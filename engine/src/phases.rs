@@ -181,7 +181,7 @@ pub fn disconnect(
         client_limit::count_connection(&policy.client_limit, moment, connection);
     }
     connection_limit::release(moment, connection);
-    client_limit::release(moment, connection);
+    client_limit::release(&policy.client_limit, moment, connection);
     // Last, when none of its leases says anything any more.
     if let Some(record) = connection.record {
         moment.store.children.give_record(record);

@@ -2,6 +2,7 @@
 
 use crate::ffi::bindings::{self as httpd, request_rec};
 use crate::ffi::guard::{Callback, guard};
+use crate::hooks::request::INHERITED;
 use crate::httpd::connection::Text;
 use crate::httpd::request::Request;
 use crate::shm::{child, segment};
@@ -22,12 +23,17 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
         let (Some(policy), Some(shared)) = (policy, segment::shared()) else { return DECLINED };
         let child = child::this();
         let moment = Moment { now: shared.now(), store: &shared.store, child: &child };
+        // An internally redirected request is logged with the variables of its last part.
+        let last = request.last();
+        for name in INHERITED {
+            if let (Some(value), None) = (request.own_variable(name), last.own_variable(name)) {
+                last.set_copied(name, value);
+            }
+        }
         let mut view = request.view();
         let is_aborted = connection.is_broken_off();
         phases::finish(policy, &moment, &tracked.connection, is_aborted, &mut view);
 
-        // An internally redirected request is logged with the variables of its last part.
-        let last = request.last();
         let set = |name: &CStr, value: &CStr| {
             request.set_copied(name, value);
             if last.as_ptr() != request.as_ptr() {

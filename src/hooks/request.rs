@@ -13,7 +13,7 @@ use qos_engine::verdict::Answer;
 const DECLINED: c_int = httpd::DECLINED;
 
 /// What an error document, or any target of an internal redirect, takes over from where it came from.
-const INHERITED: [&CStr; 4] =
+pub const INHERITED: [&CStr; 4] =
     [c"QS_ErrorNotes", c"QS_Block", c"QS_Block_seen", c"QS_Block_Decrement"];
 
 pub unsafe extern "C" fn post_read_request(request: *mut request_rec) -> c_int {
@@ -71,9 +71,7 @@ fn deny(policy: &Policy, request: Request) -> c_int {
     let page = request.own_variable(c"QS_ErrorPage").or(policy.server.error_page.as_deref());
     if let Some(page) = page {
         request.answer_with(status, page);
-        if !page.to_bytes().get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"http"))
-            && let Some(connection) = request.connection()
-        {
+        if let Some(connection) = request.connection() {
             connection.close_after_response();
         }
     }

@@ -1,7 +1,7 @@
 //! What the multi-processing module says of itself.
 
 use crate::ffi::bindings as httpd;
-use core::ffi::{CStr, c_int};
+use core::ffi::{CStr, c_char, c_int};
 use qos_engine::store::layout::ServerLimits;
 use qos_engine::values::Capacity;
 
@@ -17,10 +17,37 @@ pub fn capacity() -> Capacity {
     let daemons = query(httpd::AP_MPMQ_MAX_DAEMONS as c_int).max(1);
     let threads = query(httpd::AP_MPMQ_MAX_THREADS as c_int).max(1);
     let max_clients = daemons.saturating_mul(threads);
-    let is_async = query(httpd::AP_MPMQ_IS_ASYNC as c_int) != 0;
-    // Event keeps AsyncRequestWorkerFactor (2 unless configured) times its threads open besides.
-    let connections = if is_async { max_clients.saturating_mul(3) } else { max_clients };
+    let connections = max_clients.saturating_mul(1 + idle_per_thread());
     Capacity { max_clients, connections }
+}
+
+/// Returns how many idle connections a child keeps open for each of its threads: event's
+/// AsyncRequestWorkerFactor. The MPM has no word for it, so it is read where it is written.
+fn idle_per_thread() -> u32 {
+    if query(httpd::AP_MPMQ_IS_ASYNC as c_int) == 0 {
+        return 0;
+    }
+    let mut factor = 2.0;
+    // SAFETY: httpd's tree of the configuration that is being brought into force; nobody changes it.
+    let mut open: Vec<*const httpd::ap_directive_t> = vec![unsafe { httpd::ap_conftree }];
+    while let Some(directive) = open.pop() {
+        // SAFETY: null, or a node of that tree.
+        let Some(directive) = (unsafe { directive.as_ref() }) else { continue };
+        if is(directive.directive, c"AsyncRequestWorkerFactor") && !directive.args.is_null() {
+            // SAFETY: C text of the configuration.
+            let word = unsafe { CStr::from_ptr(directive.args) }.to_str().unwrap_or("");
+            factor = word.trim().parse::<f64>().unwrap_or(factor);
+        }
+        // What stands in a section comes before what follows it: the last one written holds.
+        open.extend([directive.next.cast_const(), directive.first_child.cast_const()]);
+    }
+    factor.ceil() as u32
+}
+
+fn is(name: *const c_char, wanted: &CStr) -> bool {
+    // SAFETY: null, or C text of the configuration.
+    !name.is_null()
+        && unsafe { CStr::from_ptr(name) }.to_bytes().eq_ignore_ascii_case(wanted.to_bytes())
 }
 
 /// Returns the limits that no restart can change.
@@ -28,6 +55,7 @@ pub fn server_limits() -> ServerLimits {
     ServerLimits {
         children: query(httpd::AP_MPMQ_HARD_LIMIT_DAEMONS as c_int).max(1),
         threads: query(httpd::AP_MPMQ_HARD_LIMIT_THREADS as c_int).max(1),
+        idle_per_thread: idle_per_thread(),
     }
 }
 

@@ -63,6 +63,21 @@ fn wait_until_counted(held: &[Connection]) {
     std::thread::sleep(std::time::Duration::from_millis(50));
 }
 
+/// Event keeps as many idle connections open as it is told to: each of them has its record.
+#[test]
+fn a_killed_child_gives_back_hundreds_of_idle_connections() {
+    let httpd = Httpd::on(Mpm::Event)
+        .size(1, 4)
+        .with("AsyncRequestWorkerFactor 200\nKeepAliveTimeout 60\nQS_SrvMaxConn 5000")
+        .start();
+    let held: Vec<Connection> = (0..450).map(|_| httpd.client("127.0.0.81").hold()).collect();
+    for pid in httpd.children() {
+        httpd.kill_child(pid);
+    }
+    drop(held);
+    assert_alone(&httpd);
+}
+
 fn a_killed_child_gives_back_what_it_held(mpm: Mpm) {
     let httpd = server(mpm).start();
     let held = hold(&httpd, &["127.0.0.81", "127.0.0.81", "127.0.0.82"]);

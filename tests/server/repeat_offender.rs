@@ -613,9 +613,14 @@ fn a_denied_request_gets_the_error_page(mpm: Mpm) {
 fn a_denied_request_is_sent_to_an_error_page_elsewhere(mpm: Mpm) {
     let httpd = server(mpm, "1 60").with("QS_ErrorPage http://sorry.example.test/page").start();
     httpd.expect(60);
-    let response = httpd.client("127.0.0.61").get("/blk").served();
+    let client = httpd.client("127.0.0.61");
+    let mut older = client.hold();
+    let response = client.get("/blk").served();
     assert_eq!(response.status, 302);
     assert_eq!(response.header("Location"), Some("http://sorry.example.test/page"));
+    let response = older.get("/index.html").served();
+    assert_eq!(response.status, 302);
+    assert!(response.closes());
 }
 
 fn a_variable_replaces_the_error_page(mpm: Mpm) {
@@ -645,6 +650,15 @@ fn a_virtual_host_has_its_own_error_page_or_that_of_the_base(mpm: Mpm) {
         let client = httpd.client_of_port(port, &format!("127.0.0.{}", 61 + port));
         assert_eq!(client.get("/blk").served().text(), page);
     }
+}
+
+fn the_access_log_shows_the_event_of_a_response_whose_error_document_is_missing(mpm: Mpm) {
+    let httpd = server(mpm, "9 60")
+        .with("ErrorDocument 404 /missing-too.html\nQS_SetEnvIfStatus 404 QS_Block=2")
+        .with("CustomLog events_log \"%{QS_Block}e\"")
+        .start();
+    assert_eq!(httpd.client("127.0.0.61").get("/missing.html").status(), Some(404));
+    httpd.wait_for_file("events_log", "2\n");
 }
 
 fn repeated_refusals_of_a_blocked_client_are_folded(mpm: Mpm) {
@@ -715,5 +729,6 @@ on_each_mpm!(
     a_denied_request_is_sent_to_an_error_page_elsewhere,
     a_variable_replaces_the_error_page,
     a_virtual_host_has_its_own_error_page_or_that_of_the_base,
+    the_access_log_shows_the_event_of_a_response_whose_error_document_is_missing,
     repeated_refusals_of_a_blocked_client_are_folded,
 );

@@ -41,12 +41,14 @@ fn is_beginning_of_v4(word: &str) -> bool {
         && parts.all(|p| p.bytes().all(|b| b.is_ascii_digit()) && p.parse::<u8>().is_ok())
 }
 
+/// At most seven groups, and at most one pair of colons for missing ones: `2001:db8:`, `fe80::1:`, `::`.
 fn is_beginning_of_v6(word: &str) -> bool {
-    let Some(groups) = word.strip_suffix(':') else { return false };
-    let groups = groups.strip_suffix(':').unwrap_or(groups);
-    let mut parts = groups.split(':');
-    parts.clone().count() <= 7
-        && parts.all(|p| (1..=4).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_hexdigit()))
+    let mut groups = word.split(':').filter(|group| !group.is_empty());
+    groups.clone().count() <= 7
+        && groups.all(|p| p.len() <= 4 && p.bytes().all(|b| b.is_ascii_hexdigit()))
+        && word.matches("::").count() <= 1
+        && !word.contains(":::")
+        && (word.starts_with("::") || !word.starts_with(':'))
 }
 
 /// Tells whether an address is on the list. `text` is the address as httpd writes it; most lists are
@@ -79,6 +81,9 @@ mod tests {
             ("2001:db8:", "2001:db8::77", true),
             ("2001:db8::", "2001:db8::77", true),
             ("2001:db8:1:", "2001:db8:2::1", false),
+            ("fe80::1:", "fe80::1:2", true),
+            ("fe80::1:", "fe80::2:2", false),
+            ("::", "::1", true),
             ("2001:db8::/32", "2001:db8:2::1", true),
             ("2001:db8::/32", "192.0.2.1", false),
         ] {
@@ -108,6 +113,9 @@ mod tests {
             "2001:db8",
             "12345:",
             "g:",
+            ":1:",
+            "1:::",
+            "1::2::",
             "localhost",
             "1.2.3.4:80",
         ] {

@@ -36,7 +36,7 @@ impl World {
             };
             rules::set(index, &mut settings, &mut Default::default(), &arguments).expect(line);
         }
-        let limits = ServerLimits { children: 2, threads: 20 };
+        let limits = ServerLimits { children: 2, threads: 20, idle_per_thread: 0 };
         let memory = PrivateMemory::new(Layout::new(limits, 640));
         let policy = Policy::resolve(&settings, Capacity { max_clients: 40, connections: 40 });
         let child = memory.store(Secret([1, 2]), PrefixBits::DEFAULT).children.enter(7);

@@ -227,7 +227,7 @@ pub fn finish(
     if let Some(value) = request.variable(BLOCK_DECREMENT) {
         let reading = row.block.subtract(points(value), moment.now, limit.span);
         if reading.count < limit.max {
-            moment.store.clients.unkeep(row_id, moment.now);
+            moment.store.clients.keep_no_longer(row_id, moment.now);
         }
     }
     count_event(moment, limit, (row_id, row), request);
@@ -242,11 +242,17 @@ pub fn count_connection(policy: &Policy, moment: &Moment<'_>, connection: &Conne
     }
 }
 
-/// Gives the client's row back.
-pub fn release(moment: &Moment<'_>, connection: &Connection) {
+/// Gives the client's row back: it is worth keeping until its block ends, if it has one.
+pub fn release(policy: &Policy, moment: &Moment<'_>, connection: &Connection) {
     let record = connection.leases(moment.store);
-    if let Some(row) = connection.client_row {
-        moment.store.clients.give(row, &record.client, moment.now);
+    if let Some(row_id) = connection.client_row {
+        let clients = &moment.store.clients;
+        let reading = clients.row(row_id).map(|row| row.block.look());
+        let end = policy.block.zip(reading).and_then(|(limit, reading)| {
+            (reading.count >= limit.max).then(|| reading.start.after(limit.span))
+        });
+        clients.keep_no_longer(row_id, end.unwrap_or(moment.now).max(moment.now));
+        clients.give(row_id, &record.client, moment.now);
     }
 }
 

@@ -334,6 +334,7 @@ pub fn release(moment: &Moment<'_>, connection: &Connection) {
     let store = moment.store;
     let record = connection.leases(moment.store);
     if let Some(row) = connection.peer_row {
+        store.peers.keep_no_longer(row, moment.now);
         store.peers.give(row, &record.peer, moment.now);
     }
     for (lease, scope) in [(&record.scope, connection.scope), (&record.all, slots::ALL)] {

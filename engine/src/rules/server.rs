@@ -164,8 +164,8 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
             range: "a path of this server that begins with '/', or a URL that begins with 'http'",
             default: "httpd's own error page",
             help: "What a denied request is answered with: a path is served with the status of \
-                   QS_ErrorResponseCode and the connection is closed, a URL is redirected to (302). The \
-                   request's variable QS_ErrorPage overrides it.",
+                   QS_ErrorResponseCode, a URL is redirected to (302); the connection is closed after it. \
+                   The request's variable QS_ErrorPage overrides it.",
             spec: "model.md 7.1",
         },
         set: |settings, arguments| {

@@ -267,14 +267,27 @@ impl Store<'_> {
                             lease.give(counter, index);
                         }
                     }
-                    Unsure::Peer(row) => self.peers.give(RowId(row), lease, now),
-                    Unsure::Client(row) => self.clients.give(RowId(row), lease, now),
+                    Unsure::Peer(row) => {
+                        self.peers.keep_no_longer(RowId(row), now);
+                        self.peers.give(RowId(row), lease, now);
+                    }
+                    Unsure::Client(row) => {
+                        self.clients.keep_no_longer(RowId(row), self.latest_end(row, now));
+                        self.clients.give(RowId(row), lease, now);
+                    }
                 }
             } else {
                 lease.set(Lease::Free);
                 unsure.push(what);
             }
         }
+    }
+
+    /// Until when a client's row may be worth keeping. The parent knows no rule: a row with events may
+    /// have a mark, of any length.
+    fn latest_end(&self, row: u32, now: Tick) -> Tick {
+        let has_events = self.clients.row(RowId(row)).is_some_and(|row| row.block.look().count > 0);
+        if has_events { Tick(u32::MAX) } else { now }
     }
 
     /// Counts one counter anew from the leases of the living. False when somebody stood in the middle

@@ -41,6 +41,14 @@ type Bucket = [AtomicU64; BUCKET];
 /// that somebody else won; the number is only there so that no loop is without an end.
 const ROUNDS: usize = if cfg!(loom) { 8 } else { 1024 };
 
+/// How many rounds long a newcomer lets the tree of ages learn before he takes the next best.
+const PATIENCE: usize = 64;
+
+/// The key of a held row that stood in the way of rows with a mark: behind every mark.
+const IN_USE: Tick = Tick(u32::MAX);
+/// The latest end of a mark.
+const LAST_END: Tick = Tick(u32::MAX - 1);
+
 const FINAL: u64 = 1 << 63;
 const STAMP_SHIFT: u32 = 32;
 const PIECE_SHIFT: u32 = 40;
@@ -91,6 +99,14 @@ pub struct Clients<'a> {
 /// The key of the hash, random per server, so that nobody can choose addresses that share a bucket.
 #[derive(Clone, Copy, Debug)]
 pub struct Secret(pub [u64; 2]);
+
+/// Why an address got no new row.
+enum Failed {
+    /// Another child was faster, or the tree of ages is still learning: worth another round.
+    Race,
+    /// All rows are held.
+    Full,
+}
 
 /// One found slot.
 #[derive(Clone, Copy)]
@@ -164,9 +180,15 @@ impl<'a> Clients<'a> {
                     self.raise(found.row, now);
                     return Some(held);
                 }
-            } else if let Some(held) = self.make(tag, address, lease, child, now) {
-                self.raise(held.row.0, now);
-                return Some(held);
+            } else {
+                match self.make(tag, address, lease, child, now) {
+                    Ok(held) => {
+                        self.raise(held.row.0, now);
+                        return Some(held);
+                    }
+                    Err(Failed::Full) => return None,
+                    Err(Failed::Race) => {}
+                }
             }
             spin();
         }
@@ -183,13 +205,15 @@ impl<'a> Clients<'a> {
 
     /// Marks a held row as worth keeping until `end`, whatever crowd comes by.
     pub fn keep(&self, id: RowId, end: Tick) {
-        self.raise(id.0, end);
+        self.raise(id.0, end.min(LAST_END));
     }
 
-    /// Takes a mark away: the row goes when its last use makes it the oldest.
-    pub fn unkeep(&self, id: RowId, now: Tick) {
-        if self.key(id.0) > now {
-            self.lower(id.0, now);
+    /// Says that a row is worth keeping until `end` and no longer: its mark was taken away, or it is
+    /// about to be given back and somebody may have put it behind all others while it was held.
+    pub fn keep_no_longer(&self, id: RowId, end: Tick) {
+        let end = end.min(LAST_END);
+        if self.key(id.0) > end {
+            self.lower(id.0, end);
         }
     }
 
@@ -250,7 +274,7 @@ impl<'a> Clients<'a> {
         lease: &LeaseWord,
         child: u32,
         now: Tick,
-    ) -> Option<Held> {
+    ) -> Result<Held, Failed> {
         if !self.slots_of(tag).any(|slot| slot.load(Ordering::Relaxed) == 0) {
             self.empty_a_slot(tag, lease, child);
         }
@@ -270,10 +294,10 @@ impl<'a> Clients<'a> {
                     .is_ok()
         });
         if is_ours {
-            return Some(Held { row: RowId(number), connections: 1 });
+            return Ok(Held { row: RowId(number), connections: 1 });
         }
         self.withdraw(number, row, slot, word, lease);
-        None
+        Err(Failed::Race)
     }
 
     fn publish(&self, tag: u64, word: u64) -> Option<&'a AtomicU64> {
@@ -333,19 +357,34 @@ impl<'a> Clients<'a> {
     }
 
     /// Claims the row that may go first, and removes it from the index. The lease holds the claim.
-    fn claim_oldest(&self, lease: &LeaseWord, child: u32, now: Tick) -> Option<(u32, &'a Row)> {
+    fn claim_oldest(
+        &self,
+        lease: &LeaseWord,
+        child: u32,
+        now: Tick,
+    ) -> Result<(u32, &'a Row), Failed> {
         for round in 0..ROUNDS {
-            let oldest = self.oldest(now);
-            let row = self.rows.get(oldest.row as usize)?;
+            let is_patient = round < PATIENCE;
+            let oldest = self.oldest(now, is_patient);
+            let row = self.rows.get(oldest.row as usize).ok_or(Failed::Full)?;
             let seen = row.connections.look();
             if seen.is_claimed() || seen.count() > 0 {
+                if oldest.key == IN_USE && oldest.is_sure {
+                    self.mend_a_free_row(now)?;
+                    continue;
+                }
                 // In use: as good as used a second from now, so that it is not looked at again at once.
-                self.raise(oldest.row, Tick(now.0.saturating_add(16)));
+                // If even then nobody is older, all others have a mark that ends later, and it has to
+                // get out of their way; who gives it back sets its key right.
+                let is_in_the_way = oldest.key > now;
+                let soon = Tick(now.0.saturating_add(16)).min(LAST_END);
+                self.raise(oldest.row, if is_in_the_way { IN_USE } else { soon });
                 continue;
             }
             // A tree that has just learned something is asked again, but not for ever: a crowd of old
-            // acquaintances that all came back must not make one newcomer pay for all.
-            if !oldest.is_sure && round < 64 {
+            // acquaintances that all came back must not make one newcomer pay for all. Only a mark is
+            // never taken on a guess.
+            if !oldest.is_sure && (is_patient || oldest.key > now) {
                 continue;
             }
             // The key after the look: a row that was used in between has another sequence.
@@ -365,23 +404,39 @@ impl<'a> Clients<'a> {
                 } else {
                     self.raise(oldest.row, now);
                 }
-                return Some((oldest.row, row));
+                return Ok((oldest.row, row));
             }
             lease.set(Lease::Free);
         }
-        None
+        Err(Failed::Race)
     }
 
-    /// The row that may go first: of those that remember; when all of them are held or marked, of the
-    /// spare ones; when those are, too, the one of both whose mark ends soonest.
-    fn oldest(&self, now: Tick) -> Oldest {
+    /// Every key says that its row is in use: looks for one that was given back without a word of it (its
+    /// holder was killed, or was faster than who wrote the key), and lets the tree know of it.
+    fn mend_a_free_row(&self, now: Tick) -> Result<(), Failed> {
+        let free = self.rows.iter().zip(0u32..).find(|(row, _)| {
+            let seen = row.connections.look();
+            !seen.is_claimed() && seen.count() == 0
+        });
+        let (_, number) = free.ok_or(Failed::Full)?;
+        let key = self.key(number);
+        self.lower(number, if key == IN_USE { now } else { key });
+        Ok(())
+    }
+
+    /// The row that may go first: of those that remember; when all of them are held or marked, or none
+    /// else is found for so long that patience ends, of the spare ones; when those are, too, the one of
+    /// both whose mark ends soonest.
+    fn oldest(&self, now: Tick, is_patient: bool) -> Oldest {
         let oldest = self.ages.oldest();
-        if oldest.key <= now || !oldest.is_sure || self.ages.rows() == self.rows.len() {
+        let has_spare = self.ages.rows() < self.rows.len();
+        if !has_spare || oldest.key <= now || (is_patient && !oldest.is_sure) {
             return oldest;
         }
         let mut spare = self.spare.oldest();
         spare.row += self.ages.rows() as u32;
-        if spare.key < oldest.key { spare } else { oldest }
+        let is_sure = oldest.is_sure && spare.is_sure;
+        Oldest { is_sure, ..if spare.key < oldest.key { spare } else { oldest } }
     }
 
     fn ages_of(&self, row: u32) -> (&Ages<'a>, u32) {

@@ -30,6 +30,9 @@ pub struct ServerLimits {
     pub children: u32,
     /// `ThreadLimit`, 1 for prefork.
     pub threads: u32,
+    /// Idle connections that a child keeps open for each thread: `AsyncRequestWorkerFactor` of event.
+    /// A restart may raise it; what is above is counted, but not given back when a child is killed.
+    pub idle_per_thread: u32,
 }
 
 /// How many of everything there are.
@@ -55,9 +58,11 @@ impl Layout {
     /// Draws a segment for `limits` and so many client entries.
     pub fn new(limits: ServerLimits, client_entries: u32) -> Layout {
         let slots = (limits.children.max(1) as usize) * 2 + 8;
-        // Event serves more connections than it has threads: AsyncRequestWorkerFactor times the idle
-        // ones, and those that linger. Four a thread, and a child never has less than a chunk.
-        let connections = (slots * limits.threads.max(1) as usize * 4)
+        // Those that are worked on, those that idle, and those that linger, which no MPM limits. Four a
+        // thread at least, and a child never has less than a chunk.
+        let per_thread = limits.idle_per_thread.saturating_add(2).max(4) as usize;
+        let connections = (slots * limits.threads.max(1) as usize)
+            .saturating_mul(per_thread)
             .clamp(CHUNK_RECORDS, concurrency::MAX as usize);
         let chunks = slots + connections / CHUNK_RECORDS + 1;
         let room = connections.max(slots);

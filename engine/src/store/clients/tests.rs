@@ -139,7 +139,7 @@ fn a_row_whose_mark_is_taken_away_goes_like_any_other() {
     let store = memory.store(SECRET, PrefixBits::DEFAULT);
     visit(&store, 1, Tick(10), |row| {
         store.clients.keep(row, Tick(1000));
-        store.clients.unkeep(row, Tick(11));
+        store.clients.keep_no_longer(row, Tick(11));
     });
     for number in 100..300 {
         visit(&store, number, Tick(20), |_| ());
@@ -284,4 +284,48 @@ proptest! {
             prop_assert_eq!(row.map_or(0, Row::open_connections), expected);
         }
     }
+}
+
+fn memory_with_spare(clients: usize, remembering: usize) -> PrivateMemory {
+    PrivateMemory::new(Layout {
+        slots: 4,
+        chunks: 40,
+        scopes: 4,
+        peers: 64,
+        clients,
+        remembering,
+        totals: 4,
+    })
+}
+
+#[test]
+fn a_large_table_of_marked_rows_loses_none_while_a_spare_one_is_free() {
+    let memory = memory_with_spare(20_100, 20_000);
+    let store = memory.store(SECRET, PrefixBits::DEFAULT);
+    for number in 0..20_000 {
+        visit(&store, number, Tick(10), |_| ());
+    }
+    for number in 0..20_000 {
+        visit(&store, number, Tick(11), |row| store.clients.keep(row, Tick(9000 + number)));
+    }
+    for number in 30_000..30_050 {
+        visit(&store, number, Tick(20), |_| ());
+    }
+    let lost = (0..20_000).filter(|number| !knows(&store, *number)).count();
+    assert_eq!(lost, 0, "marked rows lost");
+}
+
+#[test]
+fn a_held_row_among_marked_ones_does_not_hide_the_one_whose_mark_ends_soonest() {
+    let memory = memory_with_spare(74, 64);
+    let store = memory.store(SECRET, PrefixBits::DEFAULT);
+    let lease = LeaseWord::default();
+    store.clients.hold(0, address(1), &lease, 1, Tick(10)).expect("a row");
+    for number in 100..173 {
+        visit(&store, number, Tick(10), |row| store.clients.keep(row, Tick(9000 + number)));
+    }
+    visit(&store, 500, Tick(20), |_| ());
+    assert!(knows(&store, 1), "held");
+    assert!(!knows(&store, 100), "its mark ended soonest");
+    assert!((101..173).all(|number| knows(&store, number)));
 }
