@@ -12,6 +12,8 @@ use core::fmt;
 /// httpd's levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
+    /// `emerg`
+    Emergency,
     /// `error`
     Error,
     /// `warn`

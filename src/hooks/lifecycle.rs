@@ -68,7 +68,7 @@ pub unsafe extern "C" fn post_config(
         match bring_into_force(base) {
             Ok(()) => OK,
             Err(text) => {
-                base.log(Level::Error, &format!("mod_qos(002): {text}"));
+                notice(base, &server_rules::NO_SHARED_MEMORY, format_args!("{text}"));
                 FAILED
             }
         }

@@ -98,6 +98,7 @@ impl LogSink for Server {
 /// Returns httpd's number of a level.
 pub fn number(level: Level) -> core::ffi::c_int {
     (match level {
+        Level::Emergency => httpd::APLOG_EMERG,
         Level::Error => httpd::APLOG_ERR,
         Level::Warning => httpd::APLOG_WARNING,
         Level::Notice => httpd::APLOG_NOTICE,

@@ -96,7 +96,7 @@ fn make(wanted: &client_identity::Policy) -> Result<Shared, String> {
     };
     if memory == libc::MAP_FAILED {
         let error = std::io::Error::last_os_error();
-        return Err(format!("failed to create shared memory: {error} ({size} bytes)"));
+        return Err(format!("failed to create shared memory (ACT)(-): {error} ({size} bytes)"));
     }
     let memory = NonNull::new(memory.cast::<u8>()).ok_or("mapped at address 0")?;
     // SAFETY: fresh anonymous memory is zeroed, page-aligned, of this size, and never unmapped.

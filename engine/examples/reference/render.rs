@@ -107,6 +107,7 @@ pub fn log_events() -> String {
 
 fn level(level: Level) -> &'static str {
     match level {
+        Level::Emergency => "emerg",
         Level::Error => "error",
         Level::Warning => "warn",
         Level::Notice => "notice",

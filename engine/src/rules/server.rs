@@ -34,6 +34,15 @@ pub struct Policy {
     pub max_clients: u32,
 }
 
+/// `mod_qos(002)`
+pub static NO_SHARED_MEMORY: LogEvent = LogEvent {
+    number: 2,
+    level: Level::Emergency,
+    is_counted: false,
+    format: "failed to create shared memory (ACT)(-): {error} ({n} bytes)",
+    when: "the start fails; also with another text, when the memory of a running server does not fit",
+};
+
 /// `mod_qos(007)`
 pub static MAX_CLIENTS_APPLIED: LogEvent = LogEvent {
     number: 7,
@@ -90,6 +99,7 @@ pub static INTERNAL_ERROR: LogEvent = LogEvent {
 
 /// The events of this family.
 pub const LOG_EVENTS: &[&LogEvent] = &[
+    &NO_SHARED_MEMORY,
     &MAX_CLIENTS_APPLIED,
     &RUNNING_LOG_ONLY,
     &NO_UNIQUE_ID,
