@@ -62,6 +62,12 @@ pub fn connect(
     connection_limit::count(&policy.connection_limit, moment, &mut connection);
     connection.is_vip = connection_limit::is_exempt(&policy.connection_limit, &connection, text);
 
+    if let Some(violation) = client_limit::judge_without_row(&policy.client_limit, &connection)
+        && enforce(policy, moment, peer, &violation, None, sink) == Verdict::Close
+    {
+        connection.marks.set(Marks::REFUSED);
+        return (connection, Verdict::Close);
+    }
     // The server's limit before the address's: who is over both is told of the one that holds for all.
     if let Some(violation) = connection_limit::judge_server(&policy.connection_limit, &connection)
         && enforce(policy, moment, peer, &violation, None, sink) == Verdict::Close

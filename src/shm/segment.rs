@@ -16,14 +16,16 @@ use qos_engine::store::clients::Secret;
 use qos_engine::store::layout::{Layout, VERSION};
 use qos_engine::time::Tick;
 
-/// What a process knows of the segment.
+/// What a process knows of the segment. `repr(C)`, the version first: after a reload from another file
+/// another build of this module may be the one that looks at it.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Shared {
+    layout_version: u32,
     /// The engine's view of it.
     pub store: Store<'static>,
     /// The client entries it was made for.
     pub entries: u32,
-    layout_version: u32,
     /// CLOCK_MONOTONIC when it was made, in milliseconds.
     epoch_millis: u64,
     /// Configurations read since.

@@ -13,6 +13,8 @@ use core::net::IpAddr;
 use std::collections::HashMap;
 use std::ffi::CString;
 
+const LIMITS: ServerLimits = ServerLimits { children: 2, threads: 20, idle_per_thread: 0 };
+
 /// A server made of lines of configuration, with a clock that is set by hand.
 struct World {
     memory: PrivateMemory,
@@ -36,8 +38,7 @@ impl World {
             };
             rules::set(index, &mut settings, &mut Default::default(), &arguments).expect(line);
         }
-        let limits = ServerLimits { children: 2, threads: 20, idle_per_thread: 0 };
-        let memory = PrivateMemory::new(Layout::new(limits, 640));
+        let memory = PrivateMemory::new(Layout::new(LIMITS, 640));
         let policy = Policy::resolve(&settings, Capacity { max_clients: 40, connections: 40 });
         let child = memory.store(Secret([1, 2]), PrefixBits::DEFAULT).children.enter(7);
         World { memory, policy, lines: Vec::new(), now: Tick::from_millis(1000), child }
@@ -260,6 +261,20 @@ fn what_is_taken_back_lifts_a_block() {
     world.request(&connection, &mut View::with("QS_Block_Decrement", "1"), 200);
     assert_eq!(world.request(&connection, &mut View::with("QS_Block", "1"), 200), Answer::Pass);
     assert_eq!(world.request(&connection, &mut View::with("QS_Block", "x"), 200), Answer::Deny);
+}
+
+#[test]
+fn a_table_full_of_open_connections_lets_nobody_pass_unlimited() {
+    let mut world = World::new("QS_ClientEventBlockCount 9");
+    let layout = Layout { clients: 20, remembering: 10, ..Layout::new(LIMITS, 640) };
+    world.memory = PrivateMemory::new(layout);
+    world.child = World::store(&world.memory).children.enter(7);
+    let open: Vec<Connection> =
+        (1..=20).filter_map(|n| world.connect(&format!("192.0.2.{n}"))).collect();
+    assert_eq!(open.len(), 20);
+    assert!(world.connect("198.51.100.1").is_none());
+    assert!(world.told()[0].contains("QS_ClientEventBlockCount rule: max=9, current="));
+    assert!(world.connect("192.0.2.1").is_some(), "who has a row is not concerned");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Fold, Level, LogEvent};
 use crate::meter::window::Reading;
 use crate::store::clients::{Row, RowId};
-use crate::time::Seconds;
+use crate::time::{Seconds, Tick};
 use crate::values::{Capacity, MAX_NUMBER, number, points, seconds};
 use crate::verdict::Violation;
 use core::ffi::CStr;
@@ -175,6 +175,16 @@ pub fn hold(policy: &Policy, moment: &Moment<'_>, connection: &mut Connection) {
         moment.now,
     );
     connection.client_row = held.map(|held| held.row);
+}
+
+/// Judges a connection whose client has no row: the table has room for more than httpd can serve, and
+/// still all rows are held. No row is "over the limit", never "no limit".
+pub fn judge_without_row(policy: &Policy, connection: &Connection) -> Option<Violation> {
+    let limit = policy.block?;
+    (connection.client_row.is_none() && !connection.is_exempt_from_block).then(|| {
+        let reading = Reading { start: Tick(0), count: u32::MAX };
+        violation(limit, reading, Fold::Full)
+    })
 }
 
 /// Counts what a request says before it is judged: once per request.
