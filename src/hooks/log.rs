@@ -25,7 +25,8 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
         let moment = Moment { now: shared.now(), store: &shared.store, child: &child };
         // An internally redirected request is logged with the variables of its last part.
         let last = request.last();
-        for name in INHERITED {
+        let was_redirected = last.as_ptr() != request.as_ptr();
+        for name in INHERITED.into_iter().filter(|_| was_redirected) {
             if let (Some(value), None) = (request.own_variable(name), last.own_variable(name)) {
                 last.set_copied(name, value);
             }
@@ -36,7 +37,7 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
 
         let set = |name: &CStr, value: &CStr| {
             request.set_copied(name, value);
-            if last.as_ptr() != request.as_ptr() {
+            if was_redirected {
                 last.set_copied(name, value);
             }
         };
