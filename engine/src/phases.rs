@@ -62,36 +62,41 @@ pub fn connect(
     connection_limit::count(&policy.connection_limit, moment, &mut connection);
     connection.is_vip = connection_limit::is_exempt(&policy.connection_limit, &connection, text);
 
-    if let Some(violation) = client_limit::judge_without_row(&policy.client_limit, &connection)
-        && enforce(policy, moment, peer, &violation, None, sink) == Verdict::Close
-    {
+    let verdict = judge(policy, moment, &connection, sink);
+    if verdict == Verdict::Close {
         connection.marks.set(Marks::REFUSED);
-        return (connection, Verdict::Close);
     }
+    (connection, verdict)
+}
+
+/// Asks the rules about a connection that is counted; the first denial ends the list.
+fn judge(
+    policy: &Policy,
+    moment: &Moment<'_>,
+    connection: &Connection,
+    sink: &mut dyn LogSink,
+) -> Verdict {
+    let limits = &policy.connection_limit;
     // The server's limit before the address's: who is over both is told of the one that holds for all.
-    if let Some(violation) = connection_limit::judge_server(&policy.connection_limit, &connection)
-        && enforce(policy, moment, peer, &violation, None, sink) == Verdict::Close
-    {
-        connection.marks.set(Marks::REFUSED);
-        return (connection, Verdict::Close);
-    }
-    match connection_limit::judge_address(&policy.connection_limit, moment, &connection) {
-        Some(violation) => {
-            connection.marks.set(Marks::OVER_ADDRESS_LIMIT);
-            if enforce(policy, moment, peer, &violation, None, sink) == Verdict::Close {
-                connection.marks.set(Marks::REFUSED);
-                return (connection, Verdict::Close);
-            }
-        }
-        None => {
-            if let Some(rest) =
-                connection_limit::end_series(&policy.connection_limit, moment, &connection)
-            {
-                tell_rest(moment, peer, &rest, sink);
-            }
+    let violations = [
+        client_limit::judge_without_row(&policy.client_limit, connection),
+        connection_limit::judge_server(limits, connection),
+    ];
+    for violation in violations.into_iter().flatten() {
+        if enforce(policy, moment, connection.peer, &violation, None, sink) == Verdict::Close {
+            return Verdict::Close;
         }
     }
-    (connection, Verdict::Pass)
+    // Last and by itself: it counts its own denials, so it is not asked about a connection that another
+    // rule has refused.
+    if let Some(violation) = connection_limit::judge_address(limits, moment, connection) {
+        connection.marks.set(Marks::OVER_ADDRESS_LIMIT);
+        return enforce(policy, moment, connection.peer, &violation, None, sink);
+    }
+    if let Some(rest) = connection_limit::end_series(limits, moment, connection) {
+        tell_rest(moment, connection.peer, &rest, sink);
+    }
+    Verdict::Pass
 }
 
 /// A request whose other modules' variables are known (R5): initial requests only.
