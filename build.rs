@@ -28,11 +28,11 @@ fn build() -> Result<(), String> {
         .layout_tests(true)
         .default_macro_constant_type(bindgen::MacroTypeVariation::Signed)
         .allowlist_function("(ap|apr|qos)_.*")
-        .allowlist_type("module|command_rec|cmd_parms|core_server_config")
+        .allowlist_type("module|apr_table_entry_t|command_rec|cmd_parms|core_server_config")
         .allowlist_var(
             "ap_server_conf|ap_conftree|AP_.*|APR_.*|MODULE_MAGIC_.*|OR_.*|RSRC_.*|ACCESS_CONF|HTTP_.*",
         )
-        .allowlist_var("APLOG_.*|MPM_.*|OK|DECLINED|DONE|DECLINE_CMD")
+        .allowlist_var("APLOG_.*|MPM_.*|OK|DECLINED|DONE|DECLINE_CMD|REMOTE_NAME")
         .generate()
         .map_err(|error| format!("bindgen cannot translate httpd's headers: {error}"))?
         .write_to_file(out.join("bindings.rs"))

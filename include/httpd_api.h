@@ -10,6 +10,7 @@
 #include "http_main.h"
 #include "http_protocol.h"
 #include "http_request.h"
+#include "http_ssl.h"
 #include "ap_mpm.h"
 #include "mpm_common.h"
 #include "util_filter.h"

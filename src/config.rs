@@ -9,7 +9,7 @@ use crate::httpd::pool::Pool;
 use core::cell::{Cell, OnceCell};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::null_mut;
-use qos_engine::directive::{About, Arguments, Arity, Place, Scope};
+use qos_engine::directive::{About, Arguments, Arity, InLocation, Place, Scope};
 use qos_engine::rules::{self, LocationSettings, Policy, Settings};
 
 /// What a server of the configuration has from us. A virtual host without a directive of ours has the
@@ -247,16 +247,13 @@ pub unsafe extern "C" fn merge_dir_config(
         let (o, i) = unsafe {
             (&*outer.cast_const().cast::<LocationSettings>(), &*inner.cast::<LocationSettings>())
         };
-        if o.variable.is_empty() {
+        if o.is_empty() {
             return inner;
         }
-        if i.variable.is_empty() {
+        if i.is_empty() {
             return outer;
         }
-        let merged = LocationSettings {
-            variable: i.variable.over(&o.variable),
-            ..LocationSettings::default()
-        };
+        let merged = i.over(o);
         // SAFETY: httpd's pool of the request or the configuration.
         own(unsafe { Pool::new(pool) }, merged)
     })

@@ -5,6 +5,7 @@ pub mod connection;
 pub mod filters;
 pub mod goodbye;
 pub mod lifecycle;
+pub mod live;
 pub mod log;
 pub mod register;
 pub mod request;

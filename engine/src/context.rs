@@ -2,10 +2,11 @@
 
 use crate::atomic::{AtomicU32, Ordering};
 use crate::client::identity::Peer;
+use crate::log_event::LogSink;
 use crate::store::Store;
 use crate::store::children::{Child, Record, RecordId};
 use crate::store::clients::RowId;
-use crate::time::Tick;
+use crate::time::{Millis, Tick};
 use core::ffi::CStr;
 
 /// What every phase is given.
@@ -86,16 +87,99 @@ impl Connection {
     }
 }
 
-/// A request, as rules see it: its variables, and a few facts. The module puts httpd's behind it.
+/// What is known of a request besides its headers and variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Aspect {
+    /// `GET`
+    Method,
+    /// `HTTP/1.1`
+    Protocol,
+    /// The path, decoded once and normalised, without the query.
+    Path,
+    /// Path and query as the client sent them.
+    RawUri,
+    /// The query, as the client sent it; `None` when there is none.
+    Query,
+    /// The client's name, or its address where it has none or nobody looked it up.
+    RemoteHost,
+    /// The client's address, as mod_remoteip resolved it.
+    RemoteAddress,
+    /// The address that the client connected to.
+    ServerAddress,
+    /// The port that the client connected to.
+    ServerPort,
+    /// Who was authenticated.
+    User,
+}
+
+/// A request, as rules see it. The module puts httpd's behind it. Values end before the first NUL, and
+/// names compare without regard to case, as everywhere in httpd.
 pub trait RequestView {
     /// Returns a variable of the request's environment.
     fn variable(&self, name: &CStr) -> Option<&[u8]>;
-    /// Sets a variable.
-    fn set_variable(&mut self, name: &CStr, value: &CStr);
+    /// Sets a variable; both are copied.
+    fn set_variable(&mut self, name: &CStr, value: &[u8]);
+    /// Removes a variable.
+    fn remove_variable(&mut self, name: &CStr);
+    /// Hands out all variables, the one that was set last first.
+    fn each_variable(&self, tell: &mut dyn FnMut(&[u8], &[u8]));
+    /// Returns a request header, the first of its name.
+    fn header(&self, name: &CStr) -> Option<&[u8]>;
+    /// Hands out all request headers in their order.
+    fn each_header(&self, tell: &mut dyn FnMut(&[u8], &[u8]));
+    /// Sets a request header in the place of all of its name; `None` removes them.
+    fn set_header(&mut self, name: &CStr, value: Option<&[u8]>);
+    /// Returns a header of the response, the first of its name; of normal headers before those that
+    /// errors have, too.
+    fn response_header(&self, name: &CStr) -> Option<&[u8]>;
+    /// Removes a header of the response.
+    fn remove_response_header(&mut self, name: &CStr);
+    /// Adds a header to the response, whatever its status.
+    fn add_response_header(&mut self, name: &CStr, value: &[u8]);
+    /// Returns what is known of the request line and of who sent it.
+    fn aspect(&self, aspect: Aspect) -> Option<&[u8]>;
+    /// Tells whether it came by TLS.
+    fn is_tls(&self) -> bool;
+    /// Returns the status of the response, as far as it is known.
+    fn status(&self) -> u16;
     /// Returns the unique id, made up when there is none.
     fn unique_id(&mut self) -> &str;
+    /// Holds the request up, its worker with it; returns the time after that.
+    fn pause(&mut self, span: Millis) -> Tick;
+}
+
+/// What was learned of a request so far, for whichever family wants to know.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known {
+    /// Event letters so far.
+    pub letters: Letters,
+    /// Privileged: by a session, by a variable.
+    pub is_vip: bool,
+    /// Denied, in log-only mode too.
+    pub is_denied: bool,
+}
+
+/// A request under way, as a phase hands it to a rule.
+pub struct Exchange<'a> {
+    /// When it happens, and where counters live.
+    pub moment: Moment<'a>,
+    /// The connection, the primary one for a stream of HTTP/2.
+    pub connection: &'a Connection,
+    /// What the client sent, not where httpd redirected it to, and no subrequest.
+    pub is_initial: bool,
+    /// What was learned so far.
+    pub known: &'a mut Known,
+    /// httpd's request.
+    pub request: &'a mut dyn RequestView,
+    /// Where its log lines go.
+    pub sink: &'a mut dyn LogSink,
+}
+
+impl Exchange<'_> {
     /// Adds a letter to `mod_qos_ev`.
-    fn add_letter(&mut self, letter: Letter);
+    pub fn add_letter(&mut self, letter: Letter) {
+        self.known.letters.add(letter);
+    }
 }
 
 /// Event letters of `mod_qos_ev` (events-and-variables.md 4).
@@ -111,6 +195,16 @@ pub enum Letter {
     LowPriority,
     /// `A`: aborted by the client.
     Aborted,
+    /// `V`: a session of a VIP was begun.
+    Session,
+    /// `v`: the address was marked as VIP.
+    VipAddress,
+    /// `T`: the connection's keep-alive was changed.
+    KeepAliveChanged,
+    /// `L`: held up.
+    Delayed,
+    /// `s`: waited for its turn.
+    Serialized,
 }
 
 impl Letter {
@@ -122,14 +216,22 @@ impl Letter {
             Letter::KeepAliveOff => b'K',
             Letter::LowPriority => b'r',
             Letter::Aborted => b'A',
+            Letter::Session => b'V',
+            Letter::VipAddress => b'v',
+            Letter::KeepAliveChanged => b'T',
+            Letter::Delayed => b'L',
+            Letter::Serialized => b's',
         }
     }
 }
 
+/// How many different letters there are, and a few to spare.
+pub const MAX_LETTERS: usize = 16;
+
 /// The letters of one request, newest first, each at most once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Letters {
-    octets: [u8; 12],
+    octets: [u8; MAX_LETTERS],
     count: u8,
 }
 

@@ -98,6 +98,24 @@ pub struct Directive<S, L> {
     pub set_in_location: Option<Set<L>>,
 }
 
+/// What a family's directives say in a location.
+pub trait InLocation {
+    /// Tells whether nothing is written.
+    fn is_empty(&self) -> bool;
+    /// Completes an inner location's settings by an outer one's.
+    #[must_use]
+    fn over(&self, outer: &Self) -> Self;
+}
+
+/// For families whose directives stand in no location.
+impl InLocation for () {
+    fn is_empty(&self) -> bool {
+        true
+    }
+
+    fn over(&self, (): &()) {}
+}
+
 /// The words behind a directive's name.
 #[derive(Clone, Copy, Debug)]
 pub struct Arguments<'a> {

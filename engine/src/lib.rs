@@ -18,6 +18,10 @@ pub mod meter;
 pub mod phases;
 pub mod rules;
 pub mod store;
+#[cfg(test)]
+#[cfg(not(loom))]
+#[allow(dead_code)] // one tool box for the tests of all families
+mod testing;
 pub mod time;
 pub mod values;
 pub mod verdict;

@@ -6,9 +6,10 @@
 //! Spec: model.md 6.
 
 use crate::client::identity::Peer;
-use crate::context::{Connection, Letter, Marks, Moment, RequestView};
+use crate::context::{Connection, Exchange, Letter, Marks, Moment, RequestView};
+use crate::directive::InLocation;
 use crate::log_event::{self, Denial, Details, LogSink};
-use crate::rules::{Policy, client_limit, connection_limit, variable};
+use crate::rules::{Facts, LocationSettings, Policy, client_limit, connection_limit, variable};
 use crate::store::children::Record;
 use crate::verdict::{Answer, Verdict, Violation};
 use core::ffi::CStr;
@@ -99,76 +100,134 @@ fn judge(
     Verdict::Pass
 }
 
-/// A request whose other modules' variables are known (R5): initial requests only.
-pub fn admit(
-    policy: &Policy,
-    moment: &Moment<'_>,
-    connection: &Connection,
-    request: &mut dyn RequestView,
-    sink: &mut dyn LogSink,
-) -> Answer {
-    // Counted before it is judged: the event that reaches the limit is denied already.
-    let rest = client_limit::count_request(&policy.client_limit, moment, connection, request);
+/// The rules that hold for a request: those of its server, and what its location says.
+#[derive(Clone, Copy)]
+pub struct Rules<'a> {
+    /// Of the server that the request's host chose.
+    pub policy: &'a Policy,
+    /// Of the location, where it is known and says anything.
+    pub location: Option<&'a LocationSettings>,
+}
+
+/// A request was read (variables.md 1, step B): before mod_setenvif, whose conditions see what is set here.
+/// Also for internal redirects.
+pub fn read(_rules: Rules<'_>, _exchange: &mut Exchange<'_>, _facts: &mut Facts) {
+    // B.2, B.3 the client's country.
+    // B.4 counters of events that other requests left.
+    // B.5 marks of the client.
+    // B.6 QS_LogEnv.
+}
+
+/// The same, behind mod_setenvif (steps C and D).
+pub fn read_late(_rules: Rules<'_>, _exchange: &mut Exchange<'_>, _facts: &mut Facts) {
+    // C server-level SetEnvIfPlus, where mod_setenvifplus would run.
+    // D QS_LogEnv.
+}
+
+/// The headers are parsed, before the main step (steps E to G): initial requests only, like all that
+/// judges. Rules judge what the client sent, not where httpd redirects it to: an error page is served.
+pub fn prepare(_rules: Rules<'_>, _exchange: &mut Exchange<'_>, _facts: &mut Facts) -> Answer {
+    // E QS_LogEnv.
+    // F location-level SetEnvIfPlus.
+    // G the size of the body.
+    Answer::Pass
+}
+
+/// A request whose other modules' variables are known (step I, R5): initial requests only.
+pub fn admit(rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts) -> Answer {
+    let policy = rules.policy;
+    // I.4 keep-alive of the connection.
+    // I.5 cookies of sessions are taken out, I.6 variables, then: is it a VIP?
+    // I.7 the socket's timeout.
+    // I.10 event concurrency.
+    // I.12 comparisons.
+    // I.13 requests of one client at once, I.14 one after the other, I.15 the same for the server.
+    // I.16 rules of the client: events per second, blocks, limits. Counted before it is judged: the event
+    // that reaches the limit is denied already.
+    let rest = client_limit::count_request(&policy.client_limit, exchange);
     if let Some(rest) = rest {
-        tell_rest(moment, connection.peer, &rest, sink);
+        tell_rest(&exchange.moment, exchange.connection.peer, &rest, exchange.sink);
     }
-    match client_limit::judge_request(&policy.client_limit, moment, connection, request) {
-        Some(violation) => deny(policy, moment, connection.peer, &violation, request, sink),
-        None => Answer::Pass,
+    if let Some(violation) = client_limit::judge_request(&policy.client_limit, exchange)
+        && let Answer::Deny(status) = deny(policy, &violation, exchange)
+    {
+        return Answer::Deny(status);
     }
+    // I.17 rules of the location.
+    // I.18 QS_Delay.
+    Answer::Pass
 }
 
-/// The head of a response goes out (R7): what its status sets. Server first, then location.
+/// All that comes before the content is done (step J, R6): also for subrequests and redirects.
+pub fn fix_up(_rules: Rules<'_>, _exchange: &mut Exchange<'_>, _facts: &mut Facts) {
+    // J late SetEnvIfPlus, authenticated VIPs, QS_LogEnv, QS_SrvMinDataRateOffEvent.
+}
+
+/// Tells whether any rule wants to see the head of this request's response: most requests pay nothing.
+pub fn wants_response(rules: Rules<'_>) -> bool {
+    !rules.policy.variable.on_status.is_empty()
+        || rules.policy.variable.on_broken
+        || rules.policy.connection_limit.close_above.is_some()
+        || rules.location.is_some_and(|location| !location.is_empty())
+}
+
+/// The head of a response goes out (step K, R7). `is_normal` is false for httpd's own error responses,
+/// for which only variables are set.
 pub fn respond(
-    policy: &Policy,
-    location: Option<&variable::LocationSettings>,
-    connection: Option<&Connection>,
-    status: u16,
-    request: &mut dyn RequestView,
+    rules: Rules<'_>,
+    exchange: &mut Exchange<'_>,
+    _facts: &mut Facts,
+    _is_normal: bool,
 ) {
-    if let Some(connection) = connection {
-        connection.marks.set(Marks::RESPONDED);
+    exchange.connection.marks.set(Marks::RESPONDED);
+    let status = exchange.request.status();
+    // K.1 what the status sets: server first, then location.
+    variable::respond(&rules.policy.variable.on_status, status, exchange.request);
+    if let Some(location) = rules.location {
+        variable::respond(location.variable.on_status(), status, exchange.request);
     }
-    variable::respond(&policy.variable.on_status, status, request);
-    if let Some(location) = location {
-        variable::respond(location.on_status(), status, request);
-    }
+    // K.2 and K.3 what headers and variables set.
+    // K.5 VIPs by response headers.
+    // K.8 QS_Set_DSCP. K.9 keep-alive again.
 }
 
-/// Tells whether a connection shall not be kept after this response; `scope` is that of the request's
-/// server. Only in the head of normal responses.
-pub fn closes_after_response(
-    policy: &Policy,
-    moment: &Moment<'_>,
-    scope: u32,
-    request: &mut dyn RequestView,
-) -> bool {
+/// Tells whether a connection shall not be kept after this response (K.10); `scope` is that of the
+/// request's server. Only in the head of normal responses.
+pub fn closes_after_response(policy: &Policy, exchange: &mut Exchange<'_>, scope: u32) -> bool {
     if policy.server.is_log_only
-        || !connection_limit::is_keep_alive_off(&policy.connection_limit, moment, scope)
+        || !connection_limit::is_keep_alive_off(&policy.connection_limit, &exchange.moment, scope)
     {
         return false;
     }
-    request.add_letter(Letter::KeepAliveOff);
+    exchange.add_letter(Letter::KeepAliveOff);
     true
 }
 
-/// A request is logged (R9): what its response made of it is counted.
-pub fn finish(
-    policy: &Policy,
-    moment: &Moment<'_>,
-    connection: &Connection,
-    is_aborted: bool,
-    request: &mut dyn RequestView,
+/// A request is logged (step L, R9): what its response made of it is counted.
+pub fn finish(rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts, is_aborted: bool) {
+    let policy = rules.policy;
+    let marks = &exchange.connection.marks;
+    marks.set(Marks::REQUEST_SEEN);
+    if is_aborted && policy.variable.on_broken && !marks.has(Marks::REFUSED) {
+        marks.set(Marks::BROKEN);
+        exchange.add_letter(Letter::Aborted);
+    }
+    // L.3 QS_LogEnv. L.4 QS_SetEnvIf again.
+    // L.5 counters of the client: decrements, clears, events of the response.
+    client_limit::finish(&policy.client_limit, exchange);
+    // L.7 what the request holds is given back.
+    if exchange.connection.is_vip {
+        exchange.add_letter(Letter::Vip);
+    }
+}
+
+/// The request's memory ends, whether it was logged or not: what it still holds is given back.
+pub fn release(
+    _policy: &Policy,
+    _moment: &Moment<'_>,
+    _connection: &Connection,
+    _facts: &mut Facts,
 ) {
-    connection.marks.set(Marks::REQUEST_SEEN);
-    if is_aborted && policy.variable.on_broken && !connection.marks.has(Marks::REFUSED) {
-        connection.marks.set(Marks::BROKEN);
-        request.add_letter(Letter::Aborted);
-    }
-    client_limit::finish(&policy.client_limit, moment, connection, request);
-    if connection.is_vip {
-        request.add_letter(Letter::Vip);
-    }
 }
 
 /// A connection is over (C4), whatever way it ended: it is an event itself, perhaps, and gives back all.
@@ -201,18 +260,14 @@ pub fn disconnect(
 
 const ERROR_NOTES: &CStr = c"QS_ErrorNotes";
 
-fn deny(
-    policy: &Policy,
-    moment: &Moment<'_>,
-    peer: Peer,
-    violation: &Violation,
-    request: &mut dyn RequestView,
-    sink: &mut dyn LogSink,
-) -> Answer {
-    request.add_letter(Letter::Denied);
-    note_number(violation, request);
-    match enforce(policy, moment, peer, violation, Some(request), sink) {
-        Verdict::Close => Answer::Deny,
+/// Denies a request, or tells that it would be denied.
+fn deny(policy: &Policy, violation: &Violation, exchange: &mut Exchange<'_>) -> Answer {
+    exchange.add_letter(Letter::Denied);
+    exchange.known.is_denied = true;
+    note_number(violation, exchange.request);
+    let Exchange { moment, connection, request, sink, .. } = exchange;
+    match enforce(policy, moment, connection.peer, violation, Some(&mut **request), *sink) {
+        Verdict::Close => Answer::Deny(violation.status.unwrap_or(policy.server.error_status)),
         Verdict::Pass => Answer::Pass,
     }
 }
@@ -220,10 +275,8 @@ fn deny(
 fn note_number(violation: &Violation, request: &mut dyn RequestView) {
     let digits = violation.event.number % 1000;
     let digit = |n: u16| b'0' + (n % 10) as u8;
-    let text = [digit(digits / 100), digit(digits / 10), digit(digits), 0];
-    if let Ok(number) = CStr::from_bytes_with_nul(&text) {
-        request.set_variable(ERROR_NOTES, number);
-    }
+    let text = [digit(digits / 100), digit(digits / 10), digit(digits)];
+    request.set_variable(ERROR_NOTES, &text);
 }
 
 fn enforce(
@@ -253,27 +306,14 @@ fn write(
     request: Option<&mut dyn RequestView>,
     sink: &mut dyn LogSink,
 ) {
-    let Violation { directive, measure, max, current, .. } = *violation;
-    let id = request.map(RequestView::unique_id);
-    let details =
-        |rule| Details { rule, fold: violation.fold, peer, prefix: moment.store.prefix, id };
-    let totals = &moment.store.totals;
-    match violation.age {
-        Some(age) => log_event::denial(
-            violation.event,
-            denial,
-            &details(format_args!("{directive} rule: max={max}, {measure}={current}, age={age}")),
-            totals,
-            sink,
-        ),
-        None => log_event::denial(
-            violation.event,
-            denial,
-            &details(format_args!("{directive} rule: max={max}, {measure}={current}")),
-            totals,
-            sink,
-        ),
-    }
+    let details = Details {
+        rule: format_args!("{}", violation.words),
+        fold: violation.fold,
+        peer,
+        prefix: moment.store.prefix,
+        id: request.map(RequestView::unique_id),
+    };
+    log_event::denial(violation.event, denial, &details, &moment.store.totals, sink);
 }
 
 #[cfg(test)]

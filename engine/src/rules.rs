@@ -10,7 +10,7 @@ pub mod server;
 pub mod unavailable;
 pub mod variable;
 
-use crate::directive::{About, Arguments, Place, Scope};
+use crate::directive::{About, Arguments, InLocation, Place, Scope};
 use crate::log_event::LogEvent;
 use crate::values::{Capacity, Problem};
 
@@ -23,6 +23,22 @@ macro_rules! families {
         /// What is written in a location.
         #[derive(Clone, Debug, Default)]
         pub struct LocationSettings { $(#[doc(hidden)] pub $family: $family::LocationSettings,)+ }
+
+        /// What the families keep for one request.
+        #[derive(Debug, Default)]
+        pub struct Facts { $(#[doc(hidden)] pub $family: $family::Facts,)+ }
+
+        impl InLocation for LocationSettings {
+            fn is_empty(&self) -> bool {
+                $(InLocation::is_empty(&self.$family))&&+
+            }
+
+            fn over(&self, outer: &LocationSettings) -> LocationSettings {
+                LocationSettings {
+                    $($family: InLocation::over(&self.$family, &outer.$family),)+
+                }
+            }
+        }
 
         /// What is enforced, with everything resolved.
         #[derive(Clone, Debug)]

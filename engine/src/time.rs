@@ -14,6 +14,10 @@ pub struct Tick(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seconds(pub u32);
 
+/// A span in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(pub u32);
+
 impl Tick {
     /// Makes a moment from milliseconds since the segment was made. Never returns "never".
     pub fn from_millis(millis: u64) -> Tick {

@@ -1,24 +1,60 @@
 //! What a rule found, and what shall happen.
 
 use crate::log_event::{Fold, LogEvent};
+use core::fmt;
 
 /// What a rule found: it is exceeded. Whether anything is enforced, `phases` decides.
 #[derive(Debug)]
 pub struct Violation {
     /// The event that tells of it.
     pub event: &'static LogEvent,
-    /// The directive.
-    pub directive: &'static str,
-    /// What is counted: `concurrent connections` or `current`.
-    pub measure: &'static str,
-    /// The limit.
-    pub max: u32,
-    /// What was counted.
-    pub current: u32,
-    /// Whole seconds since the window opened, for rules that have one.
-    pub age: Option<u32>,
+    /// What the line says of the rule.
+    pub words: Words,
     /// Which line of a series this is.
     pub fold: Fold,
+    /// The status of the answer where it is not that of `QS_ErrorResponseCode`; an error page has that one
+    /// all the same.
+    pub status: Option<u16>,
+}
+
+impl Violation {
+    /// A violation that is told of in full, and answered like most.
+    pub fn new(event: &'static LogEvent, words: Words) -> Violation {
+        Violation { event, words, fold: Fold::Full, status: None }
+    }
+}
+
+/// What a denial's line says between its beginning and the client's address.
+#[derive(Debug)]
+pub enum Words {
+    /// `<directive> rule: max=<max>, <measure>=<current>[, age=<age>]`. No allocation: refused
+    /// connections are told of so.
+    Counted {
+        /// The directive.
+        directive: &'static str,
+        /// What is counted: `concurrent connections` or `current`.
+        measure: &'static str,
+        /// The limit.
+        max: u32,
+        /// What was counted.
+        current: u32,
+        /// Whole seconds since the window opened, for rules that have one.
+        age: Option<u32>,
+    },
+    /// Any other words. What a client chose in them is escaped by httpd's logger.
+    Text(String),
+}
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Words::Counted { directive, measure, max, current, age } => {
+                write!(f, "{directive} rule: max={max}, {measure}={current}")?;
+                age.map_or(Ok(()), |age| write!(f, ", age={age}"))
+            }
+            Words::Text(text) => f.write_str(text),
+        }
+    }
 }
 
 /// What shall happen to a connection.
@@ -35,6 +71,6 @@ pub enum Verdict {
 pub enum Answer {
     /// It goes on.
     Pass,
-    /// It is denied; the module answers with the configured status or page.
-    Deny,
+    /// It is denied: the module answers with this status, or with the configured page.
+    Deny(u16),
 }

@@ -3,11 +3,9 @@
 use crate::ffi::bindings::{self as httpd, ap_filter_t, apr_bucket_brigade, request_rec};
 use crate::ffi::guard::{Callback, guard};
 use crate::hooks::goodbye;
-use crate::httpd::request::Request;
-use crate::shm::{child, segment};
+use crate::hooks::live::Live;
 use core::ffi::CStr;
 use core::ptr::null_mut;
-use qos_engine::context::Moment;
 use qos_engine::phases;
 
 /// Name of the filter for responses.
@@ -33,13 +31,10 @@ pub unsafe extern "C" fn insert_error_filter(request: *mut request_rec) {
 /// `request` is what httpd handed to an insert hook.
 unsafe fn insert(pointer: *mut request_rec, filter: &'static CStr) {
     // SAFETY: alive while the hook runs.
-    let Some(request) = (unsafe { Request::new(pointer) }) else { return };
-    let Some(policy) = request.config().and_then(|config| config.policy.get()) else { return };
-    let is_wanted = !policy.variable.on_status.is_empty()
-        || policy.variable.on_broken
-        || policy.connection_limit.close_above.is_some()
-        || request.location().is_some_and(|location| !location.variable.is_empty());
-    if is_wanted && let Some(connection) = request.connection() {
+    let Some(mut live) = (unsafe { Live::of(pointer) }) else { return };
+    let is_wanted = live.run(|rules, _, _| phases::wants_response(rules)) == Some(true);
+    if is_wanted {
+        let connection = live.connection;
         // SAFETY: a filter of ours, on a live request.
         unsafe {
             httpd::ap_add_output_filter(filter.as_ptr(), null_mut(), pointer, connection.as_ptr());
@@ -81,22 +76,14 @@ unsafe fn head(
     unsafe { httpd::ap_remove_output_filter(filter) };
     guard(callback, (), || {
         // SAFETY: alive while its filters run.
-        let Some(request) = (unsafe { Request::new(request) }) else { return };
-        let Some(config) = request.config() else { return };
-        let (Some(policy), Some(shared)) = (config.policy.get(), segment::shared()) else { return };
-        let Some(connection) = request.connection() else { return };
-        let tracked = connection.tracked();
-        let engine = tracked.map(|tracked| &tracked.connection);
-        let mut view = request.view();
-        let location = request.location().map(|location| &location.variable);
-        phases::respond(policy, location, engine, request.status(), &mut view);
-        if is_normal && tracked.is_some() {
-            let child = child::this();
-            let moment = Moment { now: shared.now(), store: &shared.store, child: &child };
-            let scope = config.scope.get();
-            if phases::closes_after_response(policy, &moment, scope, &mut view) {
-                goodbye::say(connection);
-            }
+        let Some(mut live) = (unsafe { Live::of(request) }) else { return };
+        let scope = live.config.scope.get();
+        let closes = live.run(|rules, exchange, facts| {
+            phases::respond(rules, exchange, facts, is_normal);
+            is_normal && phases::closes_after_response(rules.policy, exchange, scope)
+        });
+        if closes == Some(true) {
+            goodbye::say(live.connection);
         }
     });
     // SAFETY: outside the guard, as httpd's contract asks: what comes behind is not ours.

@@ -2,12 +2,11 @@
 
 use crate::ffi::bindings::{self as httpd, request_rec};
 use crate::ffi::guard::{Callback, guard};
+use crate::hooks::live::Live;
 use crate::hooks::request::INHERITED;
 use crate::httpd::connection::Text;
-use crate::httpd::request::Request;
-use crate::shm::{child, segment};
 use core::ffi::{CStr, c_int};
-use qos_engine::context::Moment;
+use qos_engine::context::MAX_LETTERS;
 use qos_engine::phases;
 
 const DECLINED: c_int = httpd::DECLINED;
@@ -16,13 +15,8 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
     static CALLBACK: Callback = Callback::new("log_transaction");
     guard(&CALLBACK, DECLINED, || {
         // SAFETY: httpd's argument, alive while the hook runs.
-        let Some(request) = (unsafe { Request::new(request) }) else { return DECLINED };
-        let Some(connection) = request.connection() else { return DECLINED };
-        let Some(tracked) = connection.tracked() else { return DECLINED };
-        let policy = tracked.config.policy.get();
-        let (Some(policy), Some(shared)) = (policy, segment::shared()) else { return DECLINED };
-        let child = child::this();
-        let moment = Moment { now: shared.now(), store: &shared.store, child: &child };
+        let Some(mut live) = (unsafe { Live::of(request) }) else { return DECLINED };
+        let request = live.request;
         // An internally redirected request is logged with the variables of its last part.
         let last = request.last();
         let was_redirected = last.as_ptr() != request.as_ptr();
@@ -31,9 +25,8 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
                 last.set_copied(name, value);
             }
         }
-        let mut view = request.view();
-        let is_aborted = connection.is_broken_off();
-        phases::finish(policy, &moment, &tracked.connection, is_aborted, &mut view);
+        let is_aborted = live.connection.is_broken_off();
+        live.run(|rules, exchange, facts| phases::finish(rules, exchange, facts, is_aborted));
 
         let set = |name: &CStr, value: &CStr| {
             request.set_copied(name, value);
@@ -41,23 +34,27 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
                 last.set_copied(name, value);
             }
         };
-        if policy.connection_limit.max.is_some() {
-            let open = shared.store.scopes.open(tracked.connection.scope);
+        if let Some(tracked) = live.tracked()
+            && tracked
+                .config
+                .policy
+                .get()
+                .is_some_and(|policy| policy.connection_limit.max.is_some())
+        {
+            let open = live.shared.store.scopes.open(tracked.connection.scope);
             set(c"mod_qos_con", Text::<12>::number(open.into()).as_c());
         }
-        // The state was made where a letter was added; without one there is nothing to say.
-        if let Some(state) = request.existing_state() {
-            let mut letters = [0u8; 25];
-            for (to, letter) in letters.chunks_mut(2).zip(state.letters.octets()) {
-                if let [first, second] = to {
-                    (*first, *second) = (*letter, b';');
-                }
+        let known = live.known();
+        let mut letters = [0u8; 2 * MAX_LETTERS + 1];
+        for (to, letter) in letters.chunks_mut(2).zip(known.letters.octets()) {
+            if let [first, second] = to {
+                (*first, *second) = (*letter, b';');
             }
-            if !state.letters.octets().is_empty()
-                && let Ok(letters) = CStr::from_bytes_until_nul(&letters)
-            {
-                set(c"mod_qos_ev", letters);
-            }
+        }
+        if !known.letters.octets().is_empty()
+            && let Ok(letters) = CStr::from_bytes_until_nul(&letters)
+        {
+            set(c"mod_qos_ev", letters);
         }
         DECLINED
     })

@@ -95,6 +95,16 @@ unsafe fn life_of_a_request() {
         c"mod_parp.c".as_ptr(),
         null(),
     ];
+    const LATE: Modules<4> = [
+        c"mod_setenvif.c".as_ptr(),
+        c"mod_setenvifplus.c".as_ptr(),
+        c"mod_unique_id.c".as_ptr(),
+        null(),
+    ];
+    const BEFORE_PARP: Modules<3> =
+        [c"mod_setenvif.c".as_ptr(), c"mod_setenvifplus.c".as_ptr(), null()];
+    const PARP: Modules<2> = [c"mod_parp.c".as_ptr(), null()];
+    const FIXERS: Modules<3> = [c"mod_ssl.c".as_ptr(), c"mod_setenvifplus.c".as_ptr(), null()];
     // SAFETY: see `register_hooks`.
     unsafe {
         // Before mod_setenvif, whose conditions shall see our variables.
@@ -104,6 +114,20 @@ unsafe fn life_of_a_request() {
             SETENVIF.as_ptr(),
             FIRST,
         );
+        // Behind mod_setenvif and mod_unique_id: what their variables say.
+        httpd::ap_hook_post_read_request(
+            Some(request::post_read_request_late),
+            LATE.as_ptr(),
+            null(),
+            MIDDLE,
+        );
+        // Behind mod_setenvif's step for locations, before mod_parp reads the body.
+        httpd::ap_hook_header_parser(
+            Some(request::header_parser_early),
+            BEFORE_PARP.as_ptr(),
+            PARP.as_ptr(),
+            FIRST,
+        );
         // Behind mod_setenvif's step for locations: now all event variables are known.
         httpd::ap_hook_header_parser(
             Some(request::header_parser),
@@ -111,6 +135,8 @@ unsafe fn life_of_a_request() {
             null(),
             MIDDLE,
         );
+        // Behind mod_ssl and whoever authenticates, which are done by then.
+        httpd::ap_hook_fixups(Some(request::fixups), FIXERS.as_ptr(), null(), MIDDLE);
         httpd::ap_hook_insert_filter(Some(filters::insert_filter), null(), null(), LAST);
         httpd::ap_hook_insert_error_filter(
             Some(filters::insert_error_filter),

@@ -32,11 +32,6 @@ impl Pool {
         pointer
     }
 
-    /// Puts plain data into the pool. Its destructor is never run.
-    pub fn place<T: Copy>(self, value: T) -> Option<NonNull<T>> {
-        self.place_undropped(value)
-    }
-
     /// Puts a value into the pool whose destructor has nothing to do: it owns nothing outside itself.
     pub fn place_undropped<T>(self, value: T) -> Option<NonNull<T>> {
         // SAFETY: the pool is alive by `new`; apr_palloc returns memory of this size, aligned to eight

@@ -7,22 +7,25 @@ use crate::httpd::{
     pool::Pool,
     server::Server,
 };
-use core::ffi::{CStr, c_int};
+use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
-use qos_engine::context::{Letter, Letters, RequestView};
+use qos_engine::context::{Aspect, Known, RequestView};
 use qos_engine::log_event::{Level, LogSink};
-use qos_engine::rules::LocationSettings;
+use qos_engine::rules::{Facts, LocationSettings};
+use qos_engine::time::{Millis, Tick};
 
 /// A request of httpd's.
 #[derive(Clone, Copy)]
 pub struct Request(NonNull<request_rec>);
 
 /// What we hang on the first request of a chain of redirects, in its pool.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub struct State {
-    /// Event letters so far.
-    pub letters: Letters,
+    /// What was learned of it so far.
+    pub known: Known,
+    /// What the families keep.
+    pub facts: Facts,
 }
 
 impl Request {
@@ -116,31 +119,31 @@ impl Request {
         unsafe { Pool::new(self.record().pool) }
     }
 
-    /// Returns our state of the whole chain, made when it is first asked for.
-    pub fn state(self) -> Option<NonNull<State>> {
+    /// Tells whether this is what the client sent, and neither a redirect's target nor a subrequest.
+    pub fn is_initial(self) -> bool {
+        self.previous().or_else(|| self.main()).is_none()
+    }
+
+    /// Returns our state of the whole chain, made when it is first asked for. `end` is called with the
+    /// first request when its pool ends.
+    pub fn state(
+        self,
+        end: unsafe extern "C" fn(*mut c_void) -> httpd::apr_status_t,
+    ) -> Option<NonNull<State>> {
         let first = self.first();
         let vector = first.record().request_config;
-        // SAFETY: the vector of the request, our place in it; what stands there was put there here.
+        // SAFETY: the vector of the request, our place in it; what stands there was put there here. `end`
+        // clears the state, so that nothing of it is left on the heap.
         unsafe {
             let found = httpd::ap_get_module_config(vector, &raw const crate::qos_module);
             if let Some(found) = NonNull::new(found.cast::<State>()) {
                 return Some(found);
             }
-            let made = first.pool()?.place(State::default())?;
+            let pool = first.pool()?;
+            let made = pool.place_undropped(State::default())?;
             httpd::ap_set_module_config(vector, &raw const crate::qos_module, made.as_ptr().cast());
+            pool.at_end(first.as_ptr().cast(), end);
             Some(made)
-        }
-    }
-
-    /// Returns our state of the chain, if it was made.
-    pub fn existing_state(self) -> Option<State> {
-        let vector = self.first().record().request_config;
-        // SAFETY: as in `state`; the value is copied out.
-        unsafe {
-            httpd::ap_get_module_config(vector, &raw const crate::qos_module)
-                .cast::<State>()
-                .as_ref()
-                .copied()
         }
     }
 
@@ -164,12 +167,6 @@ impl Request {
         unsafe {
             httpd::apr_table_set(self.record().subprocess_env, name.as_ptr(), value.as_ptr());
         }
-    }
-
-    /// Sets a note, which error documents can show.
-    pub fn set_note(self, name: &CStr, value: &CStr) {
-        // SAFETY: as above.
-        unsafe { httpd::apr_table_set(self.record().notes, name.as_ptr(), value.as_ptr()) };
     }
 
     /// Answers a status with this page: a path by an internal redirect, a URL by a redirect of the client.
@@ -204,6 +201,17 @@ pub struct View {
     id: Option<String>,
 }
 
+impl View {
+    fn record(&self) -> &request_rec {
+        self.request.record()
+    }
+
+    /// Copies text into the request's pool.
+    fn copy(&self, text: &[u8]) -> *const c_char {
+        self.request.pool().map_or(c"".as_ptr(), |pool| pool.copy(text))
+    }
+}
+
 impl RequestView for View {
     fn variable(&self, name: &CStr) -> Option<&[u8]> {
         let mut request = Some(self.request);
@@ -216,11 +224,110 @@ impl RequestView for View {
         None
     }
 
-    fn set_variable(&mut self, name: &CStr, value: &CStr) {
-        self.request.set_copied(name, value);
-        if name == c"QS_ErrorNotes" {
-            self.request.set_note(c"error-notes", value);
+    fn set_variable(&mut self, name: &CStr, value: &[u8]) {
+        let value = self.copy(value);
+        // SAFETY: the request's table; the value is C text in its pool, the name is copied.
+        unsafe {
+            let name = self.copy(name.to_bytes());
+            httpd::apr_table_setn(self.record().subprocess_env, name, value);
         }
+        if name == c"QS_ErrorNotes" {
+            // SAFETY: as above.
+            unsafe {
+                httpd::apr_table_setn(self.record().notes, c"error-notes".as_ptr(), value);
+            }
+        }
+    }
+
+    fn remove_variable(&mut self, name: &CStr) {
+        unset(self.record().subprocess_env, name);
+    }
+
+    fn each_variable(&self, tell: &mut dyn FnMut(&[u8], &[u8])) {
+        each(self.record().subprocess_env, true, tell);
+    }
+
+    fn header(&self, name: &CStr) -> Option<&[u8]> {
+        lookup(self.record().headers_in, name).map(CStr::to_bytes)
+    }
+
+    fn each_header(&self, tell: &mut dyn FnMut(&[u8], &[u8])) {
+        each(self.record().headers_in, false, tell);
+    }
+
+    fn set_header(&mut self, name: &CStr, value: Option<&[u8]>) {
+        match value {
+            // SAFETY: the request's table; both are C text in its pool.
+            Some(value) => unsafe {
+                let (name, value) = (self.copy(name.to_bytes()), self.copy(value));
+                httpd::apr_table_setn(self.record().headers_in, name, value);
+            },
+            None => unset(self.record().headers_in, name),
+        }
+    }
+
+    fn response_header(&self, name: &CStr) -> Option<&[u8]> {
+        let record = self.record();
+        lookup(record.headers_out, name)
+            .or_else(|| lookup(record.err_headers_out, name))
+            .map(CStr::to_bytes)
+    }
+
+    fn remove_response_header(&mut self, name: &CStr) {
+        unset(self.record().headers_out, name);
+        unset(self.record().err_headers_out, name);
+    }
+
+    fn add_response_header(&mut self, name: &CStr, value: &[u8]) {
+        // SAFETY: the request's table; both are C text in its pool.
+        unsafe {
+            let (name, value) = (self.copy(name.to_bytes()), self.copy(value));
+            httpd::apr_table_addn(self.record().err_headers_out, name, value);
+        }
+    }
+
+    fn aspect(&self, aspect: Aspect) -> Option<&[u8]> {
+        let record = self.record();
+        let request = self.request.as_ptr();
+        let text: *const c_char = match aspect {
+            Aspect::Method => record.method,
+            Aspect::Protocol => record.protocol,
+            Aspect::Path => record.uri,
+            Aspect::RawUri => record.unparsed_uri,
+            Aspect::Query => record.args,
+            // SAFETY: a live request; httpd looks the name up only where HostnameLookups says so.
+            Aspect::RemoteHost => unsafe {
+                httpd::ap_get_useragent_host(
+                    request,
+                    httpd::REMOTE_NAME as c_int,
+                    core::ptr::null_mut(),
+                )
+            },
+            Aspect::RemoteAddress => record.useragent_ip,
+            // SAFETY: a request's connection outlives it.
+            Aspect::ServerAddress => unsafe { (*record.connection).local_ip },
+            // SAFETY: a live request.
+            Aspect::ServerPort => unsafe {
+                let port = Text::<8>::number(httpd::ap_get_server_port(request).into());
+                self.copy(port.as_c().to_bytes())
+            },
+            Aspect::User => record.user,
+        };
+        // SAFETY: null, or C text that lives as long as the request and is not changed while it is looked at.
+        (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())
+    }
+
+    fn is_tls(&self) -> bool {
+        // SAFETY: a live connection, for a stream its primary one.
+        unsafe {
+            let connection = self.record().connection;
+            let primary = (*connection).master;
+            httpd::ap_ssl_conn_is_ssl(if primary.is_null() { connection } else { primary }) != 0
+        }
+    }
+
+    fn status(&self) -> u16 {
+        self.request.status()
     }
 
     fn unique_id(&mut self) -> &str {
@@ -238,11 +345,45 @@ impl RequestView for View {
         })
     }
 
-    fn add_letter(&mut self, letter: Letter) {
-        if let Some(mut state) = self.request.state() {
-            // SAFETY: the state lives in the request's pool, and one thread works on the request.
-            unsafe { state.as_mut() }.letters.add(letter);
+    fn pause(&mut self, span: Millis) -> Tick {
+        std::thread::sleep(std::time::Duration::from_millis(span.0.into()));
+        crate::shm::segment::shared().map_or(Tick(0), |shared| shared.now())
+    }
+}
+
+fn unset(table: *mut apr_table_t, name: &CStr) {
+    if !table.is_null() {
+        // SAFETY: a table of the request.
+        unsafe { httpd::apr_table_unset(table, name.as_ptr()) };
+    }
+}
+
+/// Hands out a table's entries, in their order or against it.
+fn each(table: *mut apr_table_t, is_reversed: bool, tell: &mut dyn FnMut(&[u8], &[u8])) {
+    if table.is_null() {
+        return;
+    }
+    // SAFETY: a table of the request, which nobody changes meanwhile: `tell` has no way to it. Its array
+    // holds `nelts` entries of C text.
+    let entries: &[httpd::apr_table_entry_t] = unsafe {
+        let array = httpd::apr_table_elts(table);
+        let count = usize::try_from((*array).nelts).unwrap_or(0);
+        if count == 0 {
+            return;
         }
+        core::slice::from_raw_parts((*array).elts.cast(), count)
+    };
+    let mut tell_one = |entry: &httpd::apr_table_entry_t| {
+        if !entry.key.is_null() && !entry.val.is_null() {
+            // SAFETY: as above.
+            let (name, value) = unsafe { (CStr::from_ptr(entry.key), CStr::from_ptr(entry.val)) };
+            tell(name.to_bytes(), value.to_bytes());
+        }
+    };
+    if is_reversed {
+        entries.iter().rev().for_each(&mut tell_one);
+    } else {
+        entries.iter().for_each(&mut tell_one);
     }
 }
 

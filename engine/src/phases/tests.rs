@@ -1,143 +1,13 @@
 use super::*;
-use crate::client::address::{Address, PrefixBits};
-use crate::directive::{Arguments, Place};
-use crate::log_event::Level;
-use crate::rules::{self, Settings};
-use crate::store::Store;
-use crate::store::children::Child;
-use crate::store::clients::Secret;
-use crate::store::layout::{Layout, PrivateMemory, ServerLimits};
-use crate::time::Tick;
-use crate::values::Capacity;
-use core::net::IpAddr;
-use std::collections::HashMap;
-use std::ffi::CString;
-
-const LIMITS: ServerLimits = ServerLimits { children: 2, threads: 20, idle_per_thread: 0 };
-
-/// A server made of lines of configuration, with a clock that is set by hand.
-struct World {
-    memory: PrivateMemory,
-    policy: Policy,
-    lines: Vec<String>,
-    now: Tick,
-    child: Child,
-}
-
-impl World {
-    fn new(configuration: &str) -> World {
-        let mut settings = Settings::default();
-        for line in configuration.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let index =
-                rules::ABOUT.iter().position(|about| about.name() == words[0]).expect("directive");
-            let arguments = Arguments {
-                words: &words[1..],
-                place: Place::BaseServer,
-                directory_exists: |_| true,
-            };
-            rules::set(index, &mut settings, &mut Default::default(), &arguments).expect(line);
-        }
-        let memory = PrivateMemory::new(Layout::new(LIMITS, 640));
-        let policy = Policy::resolve(&settings, Capacity { max_clients: 40, connections: 40 });
-        let child = memory.store(Secret([1, 2]), PrefixBits::DEFAULT).children.enter(7);
-        World { memory, policy, lines: Vec::new(), now: Tick::from_millis(1000), child }
-    }
-
-    fn store(memory: &PrivateMemory) -> Store<'_> {
-        memory.store(Secret([1, 2]), PrefixBits::DEFAULT)
-    }
-
-    fn wait(&mut self, millis: u64) {
-        self.now = Tick(self.now.0 + (millis * 16 / 1000) as u32);
-    }
-
-    fn with<T>(&mut self, then: impl FnOnce(&Policy, &Moment<'_>, &mut dyn LogSink) -> T) -> T {
-        let store = World::store(&self.memory);
-        let moment = Moment { now: self.now, store: &store, child: &self.child };
-        then(&self.policy, &moment, &mut Sink(&mut self.lines))
-    }
-
-    /// A connection, or None when it is refused (what it took is given back).
-    fn connect(&mut self, address: &str) -> Option<Connection> {
-        let peer = Peer(Address::from(address.parse::<IpAddr>().expect(address)));
-        self.with(|policy, moment, sink| {
-            if arrive(policy, moment, peer, &address, sink) == Verdict::Close {
-                return None;
-            }
-            let (connection, verdict) = connect(policy, moment, peer, &address, 1, sink);
-            if verdict == Verdict::Close {
-                disconnect(policy, moment, &connection, sink);
-                return None;
-            }
-            Some(connection)
-        })
-    }
-
-    fn request(&mut self, connection: &Connection, view: &mut View, status: u16) -> Answer {
-        self.with(|policy, moment, sink| {
-            let answer = admit(policy, moment, connection, view, sink);
-            let status = if answer == Answer::Deny { policy.server.error_status } else { status };
-            respond(policy, None, Some(connection), status, view);
-            finish(policy, moment, connection, false, view);
-            answer
-        })
-    }
-
-    fn close(&mut self, connection: Connection) {
-        self.with(|policy, moment, sink| disconnect(policy, moment, &connection, sink));
-    }
-
-    fn told(&mut self) -> Vec<String> {
-        self.lines.drain(..).filter(|line| !line.starts_with("mod_qos()")).collect()
-    }
-}
-
-struct Sink<'a>(&'a mut Vec<String>);
-
-impl LogSink for Sink<'_> {
-    fn write(&mut self, _: Level, line: &str) {
-        self.0.push(line.to_owned());
-    }
-}
-
-#[derive(Default)]
-struct View {
-    variables: HashMap<String, CString>,
-    letters: String,
-}
-
-impl View {
-    fn with(name: &str, value: &str) -> View {
-        let value = CString::new(value).expect("text");
-        View { variables: HashMap::from([(name.to_owned(), value)]), letters: String::new() }
-    }
-}
-
-impl RequestView for View {
-    fn variable(&self, name: &CStr) -> Option<&[u8]> {
-        self.variables.get(name.to_str().expect("name")).map(|value| value.to_bytes())
-    }
-
-    fn set_variable(&mut self, name: &CStr, value: &CStr) {
-        self.variables.insert(name.to_str().expect("name").to_owned(), value.to_owned());
-    }
-
-    fn unique_id(&mut self) -> &str {
-        "ID"
-    }
-
-    fn add_letter(&mut self, letter: Letter) {
-        self.letters.insert(0, char::from(letter.octet()));
-    }
-}
+use crate::store::layout::{Layout, PrivateMemory};
+use crate::testing::{LIMITS, View, World};
 
 /// The worked example of the specification (client.md, `3 4`).
 #[test]
 fn the_third_event_is_denied_and_the_block_ends_four_seconds_after_the_first() {
     let mut world = World::new("QS_ClientEventBlockCount 3 4");
     let older = world.connect("192.0.2.1").expect("open");
-    for expected in [Answer::Pass, Answer::Pass, Answer::Deny] {
+    for expected in [Answer::Pass, Answer::Pass, Answer::Deny(500)] {
         let connection = world.connect("192.0.2.1").expect("open");
         let mut view = View::with("QS_Block", "");
         assert_eq!(world.request(&connection, &mut view, 404), expected);
@@ -151,9 +21,13 @@ fn the_third_event_is_denied_and_the_block_ends_four_seconds_after_the_first() {
     );
     assert!(world.connect("192.0.2.1").is_none());
     let mut view = View::default();
-    assert_eq!(world.request(&older, &mut view, 200), Answer::Deny, "the older connection, too");
-    assert_eq!(view.letters, "Dr");
-    assert_eq!(view.variables["QS_ErrorNotes"].to_str(), Ok("060"));
+    assert_eq!(
+        world.request(&older, &mut view, 200),
+        Answer::Deny(500),
+        "the older connection, too"
+    );
+    assert_eq!(view.letters(), "Dr");
+    assert_eq!(view.text("QS_ErrorNotes"), Some("060"));
     assert!(world.connect("192.0.2.2").is_some(), "another client is served");
     world.wait(3900);
     assert!(world.connect("192.0.2.1").is_none());
@@ -202,13 +76,14 @@ fn refusals_are_folded_and_the_rest_is_told_of_when_one_is_let_through() {
 fn log_only_tells_of_everything_and_refuses_nothing() {
     let mut world =
         World::new("QS_LogOnly on\nQS_SrvMaxConn 1\nQS_SrvMaxConnPerIP 1\nQS_SrvMaxConnClose 1");
-    let _first = world.connect("192.0.2.1").expect("open");
+    let first = world.connect("192.0.2.1").expect("open");
     let _second = world.connect("192.0.2.1").expect("open, too");
     let told = world.told();
     assert_eq!(told.len(), 2);
     assert!(told.iter().all(|line| line.contains("access denied (log only), QS_Srv")), "{told:?}");
-    let closes = world
-        .with(|policy, moment, _| closes_after_response(policy, moment, 1, &mut View::default()));
+    let closes = world.exchange(&first, &mut View::default(), |rules, exchange| {
+        closes_after_response(rules.policy, exchange, 1)
+    });
     assert!(!closes);
 }
 
@@ -260,7 +135,10 @@ fn what_is_taken_back_lifts_a_block() {
     world.request(&connection, &mut View::with("QS_Block", "2"), 200);
     world.request(&connection, &mut View::with("QS_Block_Decrement", "1"), 200);
     assert_eq!(world.request(&connection, &mut View::with("QS_Block", "1"), 200), Answer::Pass);
-    assert_eq!(world.request(&connection, &mut View::with("QS_Block", "x"), 200), Answer::Deny);
+    assert_eq!(
+        world.request(&connection, &mut View::with("QS_Block", "x"), 200),
+        Answer::Deny(500)
+    );
 }
 
 #[test]

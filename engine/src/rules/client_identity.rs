@@ -17,6 +17,8 @@ pub struct Settings {
 
 /// Nothing of this family stands in a location.
 pub type LocationSettings = ();
+/// Nothing is kept for a request.
+pub type Facts = ();
 
 /// As enforced.
 #[derive(Clone, Debug)]

@@ -5,14 +5,14 @@
 use crate::atomic::Ordering;
 use crate::client::exempt::{self, Exempt};
 use crate::client::identity::Peer;
-use crate::context::{Connection, Letter, Moment, RequestView};
+use crate::context::{Connection, Exchange, Letter, Moment, RequestView};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Fold, Level, LogEvent};
 use crate::meter::window::Reading;
 use crate::store::clients::{Row, RowId};
 use crate::time::{Seconds, Tick};
 use crate::values::{Capacity, MAX_NUMBER, number, points, seconds};
-use crate::verdict::Violation;
+use crate::verdict::{Violation, Words};
 use core::ffi::CStr;
 
 /// As written.
@@ -22,8 +22,10 @@ pub struct Settings {
     exempt: Vec<Exempt>,
 }
 
-/// Nothing of this family stands in a location.
+/// Nothing of this family stands in a location, or is kept for a request.
 pub type LocationSettings = ();
+/// See above.
+pub type Facts = ();
 
 /// As enforced.
 #[derive(Clone, Debug)]
@@ -183,36 +185,28 @@ pub fn judge_without_row(policy: &Policy, connection: &Connection) -> Option<Vio
     let limit = policy.block?;
     (connection.client_row.is_none() && !connection.is_exempt_from_block).then(|| {
         let reading = Reading { start: Tick(0), count: u32::MAX };
-        violation(limit, reading, Fold::Full)
+        violation(limit, reading, None, Fold::Full)
     })
 }
 
 /// Counts what a request says before it is judged: once per request.
-pub fn count_request(
-    policy: &Policy,
-    moment: &Moment<'_>,
-    connection: &Connection,
-    request: &mut dyn RequestView,
-) -> Option<Violation> {
+pub fn count_request(policy: &Policy, exchange: &mut Exchange<'_>) -> Option<Violation> {
     let limit = policy.block?;
-    let row_id = connection.client_row?;
+    let moment = exchange.moment;
+    let row_id = exchange.connection.client_row?;
     let row = moment.store.clients.row(row_id)?;
     let before = row.block.look();
     let ended = before.is_over(moment.now, limit.span) && row.block.clear(before);
     let rest =
         if ended && before.count >= limit.max { end_series(limit, row, before) } else { None };
-    count_event(moment, limit, (row_id, row), request);
+    count_event(&moment, limit, (row_id, row), exchange.request);
     rest
 }
 
 /// Judges a request on a connection that is open already.
-pub fn judge_request(
-    policy: &Policy,
-    moment: &Moment<'_>,
-    connection: &Connection,
-    request: &mut dyn RequestView,
-) -> Option<Violation> {
+pub fn judge_request(policy: &Policy, exchange: &mut Exchange<'_>) -> Option<Violation> {
     let limit = policy.block?;
+    let (moment, connection) = (exchange.moment, exchange.connection);
     if connection.is_exempt_from_block {
         return None;
     }
@@ -221,18 +215,16 @@ pub fn judge_request(
     if reading.count < limit.max || reading.is_over(moment.now, limit.span) {
         return None;
     }
-    request.add_letter(Letter::LowPriority);
-    Some(blocked(moment, limit, reading, Fold::Full))
+    exchange.add_letter(Letter::LowPriority);
+    Some(blocked(&moment, limit, reading, Fold::Full))
 }
 
 /// Counts what became known of a request with its response: first what is taken back, then what is new.
-pub fn finish(
-    policy: &Policy,
-    moment: &Moment<'_>,
-    connection: &Connection,
-    request: &mut dyn RequestView,
-) {
-    let (Some(limit), Some(row_id)) = (policy.block, connection.client_row) else { return };
+pub fn finish(policy: &Policy, exchange: &mut Exchange<'_>) {
+    let (Some(limit), Some(row_id)) = (policy.block, exchange.connection.client_row) else {
+        return;
+    };
+    let (moment, request) = (exchange.moment, &mut *exchange.request);
     let Some(row) = moment.store.clients.row(row_id) else { return };
     if let Some(value) = request.variable(BLOCK_DECREMENT) {
         let reading = row.block.subtract(points(value), moment.now, limit.span);
@@ -240,7 +232,7 @@ pub fn finish(
             moment.store.clients.keep_no_longer(row_id, moment.now);
         }
     }
-    count_event(moment, limit, (row_id, row), request);
+    count_event(&moment, limit, (row_id, row), request);
 }
 
 /// Counts one block event that the connection itself was.
@@ -278,7 +270,7 @@ fn count_event(
     {
         let points = points(value);
         add(moment, limit, row_id, row, points);
-        request.set_variable(BLOCK_SEEN, c"");
+        request.set_variable(BLOCK_SEEN, b"");
     }
 }
 
@@ -291,23 +283,22 @@ fn add(moment: &Moment<'_>, limit: BlockLimit, row_id: RowId, row: &Row, points:
 
 fn end_series(limit: BlockLimit, row: &Row, reading: Reading) -> Option<Violation> {
     let rest = Fold::rest(row.suppressed.swap(0, Ordering::Relaxed))?;
-    Some(Violation { age: None, ..violation(limit, reading, Fold::Repeated(rest)) })
+    Some(violation(limit, reading, None, Fold::Repeated(rest)))
 }
 
 fn blocked(moment: &Moment<'_>, limit: BlockLimit, reading: Reading, fold: Fold) -> Violation {
     // A line that tells of others has no age (log-events.md 4).
     let age = (fold == Fold::Full).then(|| moment.now.seconds_since(reading.start).0);
-    Violation { age, ..violation(limit, reading, fold) }
+    violation(limit, reading, age, fold)
 }
 
-fn violation(limit: BlockLimit, reading: Reading, fold: Fold) -> Violation {
-    Violation {
-        event: &BLOCKED,
+fn violation(limit: BlockLimit, reading: Reading, age: Option<u32>, fold: Fold) -> Violation {
+    let words = Words::Counted {
         directive: "QS_ClientEventBlockCount",
         measure: "current",
         max: limit.max,
         current: reading.count,
-        age: None,
-        fold,
-    }
+        age,
+    };
+    Violation { fold, ..Violation::new(&BLOCKED, words) }
 }

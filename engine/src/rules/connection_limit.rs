@@ -9,7 +9,7 @@ use crate::log_event::{Fold, Level, LogEvent};
 use crate::store::lease::Lease;
 use crate::store::slots;
 use crate::values::{Capacity, MAX_NUMBER, NumberOrPercent, number};
-use crate::verdict::Violation;
+use crate::verdict::{Violation, Words};
 
 /// As written.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,8 @@ pub struct Settings {
 
 /// Nothing of this family stands in a location.
 pub type LocationSettings = ();
+/// Nothing is kept for a request.
+pub type Facts = ();
 
 /// As enforced.
 #[derive(Clone, Debug)]
@@ -267,15 +269,8 @@ pub fn is_exempt(policy: &Policy, connection: &Connection, text: &dyn AsRef<str>
 pub fn judge_server(policy: &Policy, connection: &Connection) -> Option<Violation> {
     let max = policy.max?;
     let current = connection.server_connections;
-    (current > max && !connection.is_vip).then_some(Violation {
-        event: &OVER_SERVER_LIMIT,
-        directive: "QS_SrvMaxConn",
-        measure: "concurrent connections",
-        max,
-        current,
-        age: None,
-        fold: Fold::Full,
-    })
+    (current > max && !connection.is_vip)
+        .then(|| Violation::new(&OVER_SERVER_LIMIT, words("QS_SrvMaxConn", max, current)))
 }
 
 /// Judges a connection against the limit of its address.
@@ -313,15 +308,12 @@ pub fn end_series(
 }
 
 fn over_address_limit(max: u32, current: u32, fold: Fold) -> Violation {
-    Violation {
-        event: &OVER_ADDRESS_LIMIT,
-        directive: "QS_SrvMaxConnPerIP",
-        measure: "concurrent connections",
-        max,
-        current,
-        age: None,
-        fold,
-    }
+    let words = words("QS_SrvMaxConnPerIP", max, current);
+    Violation { fold, ..Violation::new(&OVER_ADDRESS_LIMIT, words) }
+}
+
+fn words(directive: &'static str, max: u32, current: u32) -> Words {
+    Words::Counted { directive, measure: "concurrent connections", max, current, age: None }
 }
 
 /// Tells whether a server has so many connections that this one shall not be kept.

@@ -1,14 +1,10 @@
 use super::*;
+use crate::testing;
 use std::collections::HashSet;
 
 fn use_once(line: &str, place: Place) -> Result<(Settings, LocationSettings), String> {
-    let mut words = line.split_whitespace();
-    let name = words.next().expect("a name");
-    let words: Vec<&str> = words.collect();
-    let index = ABOUT.iter().position(|about| about.name() == name).expect(name);
-    let arguments = Arguments { words: &words, place, directory_exists: |path| path == "/var/tmp" };
     let (mut settings, mut location) = Default::default();
-    set(index, &mut settings, &mut location, &arguments).map(|()| (settings, location))
+    testing::set(&mut settings, &mut location, place, line).map(|()| (settings, location))
 }
 
 fn resolve(settings: &Settings) -> Policy {

@@ -3,7 +3,7 @@
 //! event a connection was).
 
 use crate::context::{Connection, Marks, RequestView};
-use crate::directive::{About, Arguments, Arity, Directive, Place, Scope};
+use crate::directive::{About, Arguments, Arity, Directive, InLocation, Place, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::values::{Capacity, Problem, http_status};
 use std::ffi::CString;
@@ -24,6 +24,9 @@ pub struct Settings {
 pub struct LocationSettings {
     on_status: Vec<OnStatus>,
 }
+
+/// Nothing is kept for a request.
+pub type Facts = ();
 
 /// As enforced.
 #[derive(Clone, Debug)]
@@ -211,17 +214,17 @@ impl Settings {
     }
 }
 
-impl LocationSettings {
-    /// Tells whether nothing is written.
-    pub fn is_empty(&self) -> bool {
+impl InLocation for LocationSettings {
+    fn is_empty(&self) -> bool {
         self.on_status.is_empty()
     }
 
-    /// Completes an inner location's settings by an outer one's.
-    pub fn over(&self, outer: &LocationSettings) -> LocationSettings {
+    fn over(&self, outer: &LocationSettings) -> LocationSettings {
         LocationSettings { on_status: over(&self.on_status, &outer.on_status) }
     }
+}
 
+impl LocationSettings {
     /// Returns what statuses set here.
     pub fn on_status(&self) -> &[OnStatus] {
         &self.on_status
@@ -256,7 +259,7 @@ impl OnStatus {
 /// Sets what the status of a response asks for.
 pub fn respond(rules: &[OnStatus], status: u16, request: &mut dyn RequestView) {
     for rule in rules.iter().filter(|rule| rule.status == status) {
-        request.set_variable(&rule.variable, &rule.value);
+        request.set_variable(&rule.variable, rule.value.to_bytes());
     }
 }
 

@@ -1,0 +1,106 @@
+//! A request that a hook was called for, with everything its rules need: each hook begins here.
+
+use crate::config::ServerConfig;
+use crate::ffi::bindings::request_rec;
+use crate::ffi::guard::{Callback, guard};
+use crate::httpd::connection::{Connection, Tracked};
+use crate::httpd::request::{Request, State};
+use crate::shm::child;
+use crate::shm::segment::{self, Shared};
+use core::ffi::c_void;
+use core::ptr::NonNull;
+use qos_engine::context::{Exchange, Known, Moment};
+use qos_engine::directive::InLocation;
+use qos_engine::phases::{self, Rules};
+use qos_engine::rules::{Facts, Policy};
+
+/// A request of a connection that is counted.
+pub struct Live {
+    /// httpd's request.
+    pub request: Request,
+    /// Its connection, for a stream the secondary one.
+    pub connection: Connection,
+    /// Our configuration of the server that its host chose.
+    pub config: &'static ServerConfig,
+    /// The same, as enforced.
+    pub policy: &'static Policy,
+    /// The segment.
+    pub shared: &'static Shared,
+    state: NonNull<State>,
+}
+
+impl Live {
+    /// Takes the request that httpd called a hook for. `None` where there is nothing to do: we are not in
+    /// force, or its connection is none of ours.
+    ///
+    /// # Safety
+    /// `request` is what httpd handed to a hook, and the value is not used after it.
+    pub unsafe fn of(request: *mut request_rec) -> Option<Live> {
+        // SAFETY: the caller's word.
+        let request = unsafe { Request::new(request) }?;
+        let connection = request.connection()?;
+        connection.tracked()?;
+        let config = request.config()?;
+        Some(Live {
+            request,
+            connection,
+            config,
+            policy: config.policy.get()?,
+            shared: segment::shared()?,
+            state: request.state(end)?,
+        })
+    }
+
+    /// Returns what we hang on the connection.
+    pub fn tracked(&self) -> Option<&Tracked> {
+        self.connection.tracked()
+    }
+
+    /// Returns what was learned of the request so far.
+    pub fn known(&self) -> Known {
+        // SAFETY: the state lives in the request's pool, and one thread works on the request.
+        unsafe { self.state.as_ref() }.known
+    }
+
+    /// Runs a phase of the engine; `None` where the connection is none of ours.
+    pub fn run<T>(
+        &mut self,
+        phase: impl FnOnce(Rules<'_>, &mut Exchange<'_>, &mut Facts) -> T,
+    ) -> Option<T> {
+        let tracked = self.connection.tracked()?;
+        let child = child::this();
+        let moment = Moment { now: self.shared.now(), store: &self.shared.store, child: &child };
+        let location = self.request.location().filter(|location| !location.is_empty());
+        // SAFETY: the state lives in the request's pool; one thread works on a request, phases do not call
+        // back into httpd's hooks, and nobody else keeps a reference to it.
+        let State { known, facts } = unsafe { self.state.as_mut() };
+        let mut view = self.request.view();
+        let mut sink = self.request;
+        let mut exchange = Exchange {
+            moment,
+            connection: &tracked.connection,
+            is_initial: self.request.is_initial(),
+            known,
+            request: &mut view,
+            sink: &mut sink,
+        };
+        Some(phase(Rules { policy: self.policy, location }, &mut exchange, facts))
+    }
+}
+
+/// The pool of the first request of a chain ends: what its rules still hold is given back.
+unsafe extern "C" fn end(data: *mut c_void) -> crate::ffi::bindings::apr_status_t {
+    static CALLBACK: Callback = Callback::new("request_cleanup");
+    guard(&CALLBACK, (), || {
+        let request = data.cast::<request_rec>();
+        // SAFETY: registered with the request itself, whose memory lives until its pool's cleanups are over,
+        // and so do its connection and, for a stream, the primary one.
+        let Some(mut live) = (unsafe { Live::of(request) }) else { return };
+        live.run(|rules, exchange, facts| {
+            phases::release(rules.policy, &exchange.moment, exchange.connection, facts);
+            // What they own on the heap goes with them: the pool does not know of it.
+            *facts = Facts::default();
+        });
+    });
+    0
+}
