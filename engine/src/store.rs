@@ -5,15 +5,21 @@
 
 pub mod ages;
 pub mod children;
+pub mod chunks;
 pub mod clients;
 pub mod layout;
 pub mod lease;
+pub mod loans;
+pub mod owned;
+pub mod rules;
 pub mod slots;
 pub mod totals;
+pub mod unit;
 
 use crate::client::address::PrefixBits;
 use children::Children;
 use clients::Clients;
+use rules::Rules;
 use slots::Scopes;
 use totals::Totals;
 
@@ -28,6 +34,8 @@ pub struct Store<'a> {
     pub peers: Clients<'a>,
     /// One row per client: blocks and marks.
     pub clients: Clients<'a>,
+    /// Requests per rule.
+    pub rules: Rules<'a>,
     /// Numbered events since the start.
     pub totals: Totals<'a>,
     /// To what IPv6 addresses are cut before they are counted.

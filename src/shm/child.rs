@@ -2,7 +2,8 @@
 
 use super::segment::Shared;
 use core::sync::atomic::{AtomicU32, Ordering};
-use qos_engine::store::children::{Child, Unsure};
+use qos_engine::store::children::Child;
+use qos_engine::store::unit::Unit;
 use std::sync::Mutex;
 
 /// The number of this child; 0 in the parent, and in a child without a slot.
@@ -10,7 +11,7 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// Counters that the parent could not settle yet. Only the parent's one thread takes this lock, and
 /// only when a child has died.
-static UNSURE: Mutex<Vec<Unsure>> = Mutex::new(Vec::new());
+static UNSURE: Mutex<Vec<Unit>> = Mutex::new(Vec::new());
 
 /// Returns this child.
 pub fn this() -> Child {

@@ -6,9 +6,12 @@
 use core::mem::{align_of, size_of};
 use core::ptr::NonNull;
 use qos_engine::atomic::{AtomicU32, AtomicU64};
-use qos_engine::store::children::Chunk;
+use qos_engine::store::children::Record;
+use qos_engine::store::chunks::Chunk;
 use qos_engine::store::clients::Row;
 use qos_engine::store::layout::{self, Layout, Parts, TableParts};
+use qos_engine::store::loans::Sheet;
+use qos_engine::store::rules::Rule;
 use qos_engine::store::slots::Scope;
 
 /// A row that may lie in shared memory.
@@ -23,8 +26,12 @@ unsafe impl SharedRow for AtomicU32 {}
 unsafe impl SharedRow for AtomicU64 {}
 // SAFETY: `repr(C)` over atomics and `repr(transparent)` words of atomics.
 unsafe impl SharedRow for Row {}
+// SAFETY: as above, over records that are.
+unsafe impl SharedRow for Chunk<Record> {}
 // SAFETY: as above.
-unsafe impl SharedRow for Chunk {}
+unsafe impl SharedRow for Chunk<Sheet> {}
+// SAFETY: as above.
+unsafe impl SharedRow for Rule {}
 // SAFETY: as above.
 unsafe impl SharedRow for Scope {}
 
@@ -70,7 +77,9 @@ impl Cursor {
             reclaimed: self.word(),
             pids: self.part(layout.slots),
             chunks: self.part(layout.chunks),
+            sheets: self.part(layout.sheets),
             scopes: self.part(layout.scopes),
+            rules: self.part(layout.rules),
             totals: self.part(layout.totals),
             peers: self.table(layout.peers, layout.peers),
             clients: self.table(layout.clients, layout.remembering),

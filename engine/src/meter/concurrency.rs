@@ -61,9 +61,14 @@ impl Concurrency {
 
     /// Counts one more and returns the new count; `None` when the word is claimed or full.
     pub fn acquire(&self) -> Option<u32> {
+        self.acquire_below(MAX)
+    }
+
+    /// The same, but `None` also when the count has reached `limit`.
+    pub fn acquire_below(&self, limit: u32) -> Option<u32> {
         let mut seen = self.look();
         loop {
-            if seen.is_claimed() || seen.count() == MAX {
+            if seen.is_claimed() || seen.count() >= limit.min(MAX) {
                 return None;
             }
             match self.exchange(seen, seen.next_sequence() | (seen.count() + 1)) {
@@ -126,6 +131,18 @@ mod tests {
         word.release();
         word.release();
         assert_eq!(word.count(), 0);
+    }
+
+    #[test]
+    fn a_limit_is_reached_and_not_passed() {
+        let word = Concurrency::default();
+        assert_eq!(word.acquire_below(0), None);
+        assert_eq!(word.acquire_below(2), Some(1));
+        assert_eq!(word.acquire_below(2), Some(2));
+        assert_eq!(word.acquire_below(2), None);
+        assert_eq!(word.acquire(), Some(3));
+        word.settle(MAX);
+        assert_eq!(word.acquire_below(u32::MAX), None);
     }
 
     #[test]

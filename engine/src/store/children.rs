@@ -2,26 +2,28 @@
 //!
 //! ```text
 //!   pids      one word per child slot: the process that sits there, 0 = free
-//!   chunks    64 records each; chunk i belongs to slot i, those behind them to whoever needs more
 //!   record    one connection: four lease words (all, server, peer, client)
+//!   sheet     one request: some lease words that say themselves what they count in (loans.rs)
 //! ```
 //!
-//! A child takes a slot at its start, and a record for each connection. When the parent sees it die, by
-//! whatever death, [`Store::reclaim`] walks its records: what was held is given back; where the child
-//! died in the middle of taking or giving, the counter is counted anew from the records of the living.
-//! The recount looks at the counter, counts leases, and exchanges the counter only if it has not moved
-//! meanwhile (it carries a sequence), so it is exact while everybody else goes on.
+//! A child takes a slot at its start, a record for each connection, and a sheet for each request that a
+//! rule counts (chunks.rs). When the parent sees it die, by whatever death, [`Store::reclaim`] walks its
+//! records and sheets: what was held is given back; where the child died in the middle of taking or
+//! giving, the counter is counted anew from the leases of the living. The recount looks at the counter,
+//! counts leases, and exchanges the counter only if it has not moved meanwhile (it carries a sequence),
+//! so it is exact while everybody else goes on.
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, spin};
 use crate::meter::concurrency::Concurrency;
 use crate::store::Store;
+use crate::store::chunks::{Chunk, Chunks, Place};
 use crate::store::clients::RowId;
 use crate::store::lease::{Lease, LeaseWord};
+use crate::store::loans::Sheet;
+use crate::store::unit::Unit;
 use crate::time::Tick;
 
-/// Records in a chunk: the bits of the word that says which are taken. Two for the interleaving checks,
-/// which cannot carry more.
-pub const CHUNK_RECORDS: usize = if cfg!(loom) { 2 } else { 64 };
+pub use crate::store::chunks::CHUNK_RECORDS;
 
 /// The leases of one connection.
 #[derive(Debug, Default)]
@@ -37,32 +39,17 @@ pub struct Record {
     pub client: LeaseWord,
 }
 
-/// Some records of one child.
-#[derive(Debug)]
-#[repr(C)]
-pub struct Chunk {
-    /// Which records are taken; only the owning child changes it.
-    taken: AtomicU64,
-    /// Number of the owning child, for chunks that belong to no slot; 0 = free.
-    owner: AtomicU32,
-    records: [Record; CHUNK_RECORDS],
-}
+/// The number of a connection's record.
+pub type RecordId = Place;
 
-impl Default for Chunk {
-    fn default() -> Chunk {
-        Chunk {
-            taken: AtomicU64::new(0),
-            owner: AtomicU32::new(0),
-            records: core::array::from_fn(|_| Record::default()),
-        }
-    }
-}
-
-/// Slots and chunks of all children.
+/// Slots of all children, and what each holds.
 #[derive(Debug)]
 pub struct Children<'a> {
     pids: &'a [AtomicU32],
-    chunks: &'a [Chunk],
+    /// Leases of connections.
+    records: Chunks<'a, Record>,
+    /// Leases of requests.
+    pub(crate) sheets: Chunks<'a, Sheet>,
     reclaimed: &'a AtomicU64,
 }
 
@@ -70,24 +57,6 @@ pub struct Children<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Child {
     number: u32,
-}
-
-/// The number of a record: its chunk and its place there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordId {
-    chunk: u32,
-    place: u32,
-}
-
-/// A counter that a dead child may or may not have changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unsure {
-    /// The counter of a server's connections, or of all.
-    Scope(u32),
-    /// The connections of an address at a server.
-    Peer(u32),
-    /// The connections of a client.
-    Client(u32),
 }
 
 impl Child {
@@ -103,13 +72,20 @@ impl Child {
 }
 
 impl<'a> Children<'a> {
-    /// Lays the children over their memory. The first `pids.len()` chunks belong to the slots.
+    /// Lays the children over their memory. The first `pids.len()` chunks of each kind belong to the
+    /// slots.
     pub fn new(
         pids: &'a [AtomicU32],
-        chunks: &'a [Chunk],
+        records: &'a [Chunk<Record>],
+        sheets: &'a [Chunk<Sheet>],
         reclaimed: &'a AtomicU64,
     ) -> Children<'a> {
-        Children { pids, chunks, reclaimed }
+        Children {
+            pids,
+            records: Chunks::new(records, pids.len()),
+            sheets: Chunks::new(sheets, pids.len()),
+            reclaimed,
+        }
     }
 
     /// Takes a slot for a process that has just started. Without a free one the child counts all the
@@ -132,87 +108,19 @@ impl<'a> Children<'a> {
         self.reclaimed.load(Ordering::Relaxed)
     }
 
-    /// Takes a record for a connection of this child: from its own chunk, else from one of the spare
-    /// chunks that it owns, else it comes to own one more.
+    /// Takes a record for a connection of this child.
     pub fn take_record(&self, child: &Child) -> Option<RecordId> {
-        let home = (child.number as usize).checked_sub(1)?;
-        if let Some(record) = self.take_in(home) {
-            return Some(record);
-        }
-        let spare = self.pids.len()..self.chunks.len();
-        let owned = |chunk: &usize| {
-            self.chunks
-                .get(*chunk)
-                .is_some_and(|chunk| chunk.owner.load(Ordering::Relaxed) == child.number)
-        };
-        if let Some(record) = spare.clone().filter(owned).find_map(|chunk| self.take_in(chunk)) {
-            return Some(record);
-        }
-        spare.into_iter().find_map(|number| {
-            let owner = &self.chunks.get(number)?.owner;
-            owner
-                .compare_exchange(0, child.number, Ordering::AcqRel, Ordering::Relaxed)
-                .is_ok()
-                .then(|| self.take_in(number))?
-        })
+        self.records.take(child)
     }
 
     /// Returns a record by its number.
     pub fn record(&self, id: RecordId) -> Option<&'a Record> {
-        self.chunks.get(id.chunk as usize)?.records.get(id.place as usize)
+        self.records.get(id)
     }
 
     /// Gives a record back whose leases are all free.
     pub fn give_record(&self, id: RecordId) {
-        if let Some(chunk) = self.chunks.get(id.chunk as usize) {
-            chunk.taken.fetch_and(!(1 << id.place), Ordering::AcqRel);
-        }
-    }
-
-    fn take_in(&self, number: usize) -> Option<RecordId> {
-        let chunk = self.chunks.get(number)?;
-        let mut taken = chunk.taken.load(Ordering::Relaxed);
-        loop {
-            let place = taken.trailing_ones();
-            if place as usize >= CHUNK_RECORDS {
-                return None;
-            }
-            match chunk.taken.compare_exchange(
-                taken,
-                taken | 1 << place,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Some(RecordId { chunk: number as u32, place }),
-                Err(now) => taken = now,
-            }
-        }
-    }
-
-    fn chunks_of(&self, slot: usize) -> impl Iterator<Item = &'a Chunk> {
-        let home = self.chunks.get(slot);
-        let spare = self.chunks.get(self.pids.len()..).unwrap_or(&[]);
-        home.into_iter().chain(
-            spare
-                .iter()
-                .filter(move |chunk| chunk.owner.load(Ordering::Acquire) == slot as u32 + 1),
-        )
-    }
-
-    /// All records in which a living child may hold something.
-    fn live_records(&self) -> impl Iterator<Item = &'a Record> {
-        let homes = self
-            .pids
-            .iter()
-            .zip(self.chunks)
-            .filter(|(pid, _)| pid.load(Ordering::Acquire) != 0)
-            .map(|(_, chunk)| chunk);
-        let spare = self.chunks.get(self.pids.len()..).unwrap_or(&[]);
-        let owned = spare.iter().filter(|chunk| chunk.owner.load(Ordering::Acquire) != 0);
-        homes
-            .chain(owned)
-            .filter(|chunk| chunk.taken.load(Ordering::Acquire) != 0)
-            .flat_map(|chunk| &chunk.records)
+        self.records.give(id);
     }
 }
 
@@ -220,66 +128,81 @@ impl Store<'_> {
     /// Gives back what a dead child held. Only the parent calls this, once it has seen the death.
     /// Returns the counters that could not be settled at once: another child died in the middle of
     /// changing them, too. They are handed to [`Store::settle`] when that one is reclaimed.
-    pub fn reclaim(&self, pid: u32, now: Tick) -> Vec<Unsure> {
+    pub fn reclaim(&self, pid: u32, now: Tick) -> Vec<Unit> {
         let mut unsure = Vec::new();
         for (slot, word) in self.children.pids.iter().enumerate() {
             if pid == 0 || word.load(Ordering::Acquire) != pid {
                 continue;
             }
-            for chunk in self.children.chunks_of(slot) {
-                for record in &chunk.records {
-                    self.reclaim_record(record, slot as u32 + 1, now, &mut unsure);
+            let child = slot as u32 + 1;
+            for record in self.children.records.of_slot(slot) {
+                for (lease, unit) in [
+                    (&record.all, Unit::Scope as fn(u32) -> Unit),
+                    (&record.scope, Unit::Scope),
+                    (&record.peer, Unit::Peer),
+                    (&record.client, Unit::Client),
+                ] {
+                    self.reclaim_lease(lease, |row| Some(unit(row)), child, now, &mut unsure);
                 }
-                chunk.taken.store(0, Ordering::Release);
-                chunk.owner.store(0, Ordering::Release);
             }
+            for sheet in self.children.sheets.of_slot(slot) {
+                for lease in sheet.words() {
+                    self.reclaim_lease(lease, Unit::of_index, child, now, &mut unsure);
+                }
+            }
+            self.children.records.clear_slot(slot);
+            self.children.sheets.clear_slot(slot);
             word.store(0, Ordering::Release);
         }
-        unsure.retain(|unsure| !self.settle(*unsure));
+        unsure.retain(|unit| !self.settle(*unit));
         unsure
     }
 
-    fn reclaim_record(&self, record: &Record, child: u32, now: Tick, unsure: &mut Vec<Unsure>) {
-        for (lease, what) in [
-            (&record.all, Unsure::Scope as fn(u32) -> Unsure),
-            (&record.scope, Unsure::Scope),
-            (&record.peer, Unsure::Peer),
-            (&record.client, Unsure::Client),
-        ] {
-            let (index, is_sure) = match lease.look() {
-                Lease::Free => continue,
-                Lease::Held(index) => (index, true),
-                Lease::Want(index) | Lease::Give(index) => (index, false),
-            };
-            let what = what(index);
-            let was_claimed = match what {
-                Unsure::Scope(_) => false,
-                Unsure::Peer(row) => self.peers.reclaim(row, child),
-                Unsure::Client(row) => self.clients.reclaim(row, child),
-            };
-            if was_claimed {
-                lease.set(Lease::Free);
-            } else if is_sure {
-                self.children.reclaimed.fetch_add(1, Ordering::Relaxed);
-                match what {
-                    Unsure::Scope(_) => {
-                        if let Some(counter) = self.counter(what) {
-                            lease.give(counter, index);
-                        }
-                    }
-                    Unsure::Peer(row) => {
-                        self.peers.keep_no_longer(RowId(row), now);
-                        self.peers.give(RowId(row), lease, now);
-                    }
-                    Unsure::Client(row) => {
-                        self.clients.keep_no_longer(RowId(row), self.latest_end(row, now));
-                        self.clients.give(RowId(row), lease, now);
-                    }
-                }
-            } else {
-                lease.set(Lease::Free);
-                unsure.push(what);
+    fn reclaim_lease(
+        &self,
+        lease: &LeaseWord,
+        unit_of: impl Fn(u32) -> Option<Unit>,
+        child: u32,
+        now: Tick,
+        unsure: &mut Vec<Unit>,
+    ) {
+        let (index, is_sure) = match lease.look() {
+            Lease::Free => return,
+            Lease::Held(index) => (index, true),
+            Lease::Want(index) | Lease::Give(index) => (index, false),
+        };
+        let Some(unit) = unit_of(index) else { return lease.set(Lease::Free) };
+        let was_claimed = match unit {
+            Unit::Peer(row) => self.peers.reclaim(row, child),
+            Unit::Client(row) => self.clients.reclaim(row, child),
+            _ => false,
+        };
+        if was_claimed {
+            lease.set(Lease::Free);
+        } else if is_sure {
+            self.children.reclaimed.fetch_add(1, Ordering::Relaxed);
+            self.give_unit(lease, unit, index, now);
+        } else {
+            lease.set(Lease::Free);
+            unsure.push(unit);
+        }
+    }
+
+    /// Gives a held unit back, for a child that is dead or for a rule that has not done so itself.
+    pub(crate) fn give_unit(&self, lease: &LeaseWord, unit: Unit, index: u32, now: Tick) {
+        match unit {
+            Unit::Peer(row) => {
+                self.peers.keep_no_longer(RowId(row), now);
+                self.peers.give(RowId(row), lease, now);
             }
+            Unit::Client(row) => {
+                self.clients.keep_no_longer(RowId(row), self.latest_end(row, now));
+                self.clients.give(RowId(row), lease, now);
+            }
+            _ => match self.counter(unit) {
+                Some(counter) => lease.give(counter, index),
+                None => lease.set(Lease::Free),
+            },
         }
     }
 
@@ -292,15 +215,15 @@ impl Store<'_> {
 
     /// Counts one counter anew from the leases of the living. False when somebody stood in the middle
     /// of changing it for so long that he must be dead.
-    pub fn settle(&self, what: Unsure) -> bool {
-        let Some(counter) = self.counter(what) else { return true };
+    pub fn settle(&self, unit: Unit) -> bool {
+        let Some(counter) = self.counter(unit) else { return true };
         for _ in 0..10_000 {
             let seen = counter.look();
             // Whoever claimed it found it at zero, and it is his now.
             if seen.is_claimed() {
                 return true;
             }
-            match self.count_leases(what) {
+            match self.count_leases(unit) {
                 Some(count) if counter.correct(seen, count) => return true,
                 _ => spin(),
             }
@@ -308,31 +231,50 @@ impl Store<'_> {
         false
     }
 
-    fn counter(&self, what: Unsure) -> Option<&Concurrency> {
-        match what {
-            Unsure::Scope(scope) => self.scopes.connections(scope),
-            Unsure::Peer(row) => self.peers.connections(row),
-            Unsure::Client(row) => self.clients.connections(row),
+    /// Returns the counter of a unit: the one list of everything that can be counted on loan.
+    pub(crate) fn counter(&self, unit: Unit) -> Option<&Concurrency> {
+        match unit {
+            Unit::Scope(scope) => self.scopes.connections(scope),
+            Unit::Peer(row) => self.peers.connections(row),
+            Unit::Client(row) => self.clients.connections(row),
+            Unit::Rule(rule) => self.rules.requests(rule),
+            // Nothing counts in these yet.
+            Unit::ClientRequests(_) | Unit::ClientTurn(_) | Unit::ServerTurn(_) => None,
         }
     }
 
-    fn count_leases(&self, what: Unsure) -> Option<u32> {
+    /// Counts the leases of the living that name a unit; `None` while somebody takes or gives one.
+    fn count_leases(&self, unit: Unit) -> Option<u32> {
         let mut count = 0;
-        for record in self.children.live_records() {
-            let (leases, index) = match what {
-                Unsure::Scope(index) => ([Some(&record.all), Some(&record.scope)], index),
-                Unsure::Peer(index) => ([Some(&record.peer), None], index),
-                Unsure::Client(index) => ([Some(&record.client), None], index),
+        for record in self.children.records.live(self.children.pids) {
+            let (leases, index) = match unit {
+                Unit::Scope(index) => ([Some(&record.all), Some(&record.scope)], index),
+                Unit::Peer(index) => ([Some(&record.peer), None], index),
+                Unit::Client(index) => ([Some(&record.client), None], index),
+                // Only requests hold one of these.
+                _ => break,
             };
             for lease in leases.into_iter().flatten() {
-                match lease.look() {
-                    Lease::Held(held) if held == index => count += 1,
-                    Lease::Want(held) | Lease::Give(held) if held == index => return None,
-                    _ => {}
-                }
+                count += units_of(lease, index)?;
             }
         }
+        // And of connections only these.
+        if matches!(unit, Unit::Scope(_) | Unit::Peer(_)) {
+            return Some(count);
+        }
+        for lease in self.children.sheets.live(self.children.pids).flat_map(Sheet::words) {
+            count += units_of(lease, unit.index())?;
+        }
         Some(count)
+    }
+}
+
+/// How many units of `index` a lease stands for; `None` while it is being taken or given.
+fn units_of(lease: &LeaseWord, index: u32) -> Option<u32> {
+    match lease.look() {
+        Lease::Held(held) if held == index => Some(1),
+        Lease::Want(held) | Lease::Give(held) if held == index => None,
+        _ => Some(0),
     }
 }
 

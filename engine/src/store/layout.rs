@@ -9,19 +9,26 @@ use crate::client::address::PrefixBits;
 use crate::meter::concurrency;
 use crate::store::Store;
 use crate::store::ages;
-use crate::store::children::{CHUNK_RECORDS, Children, Chunk};
+use crate::store::children::{Children, Record};
+use crate::store::chunks::{CHUNK_RECORDS, Chunk};
 use crate::store::clients::{BUCKET, Clients, Row, Secret};
+use crate::store::loans::Sheet;
+use crate::store::rules::{Rule, Rules};
 use crate::store::slots::{Scope, Scopes};
 use crate::store::totals::{EVENTS, Totals};
 
 /// Changes with every change of a row or of this drawing.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Rows of the client table when `QS_ClientEntries` is not configured.
 pub const DEFAULT_CLIENT_ENTRIES: u32 = 50_000;
 
 /// Servers that can have counters of their own.
 const SCOPES: usize = 16_384;
+
+/// Rules that can have counters of their own, over all servers: a row is 16 octets, and those that
+/// nobody has cost nothing.
+const RULES: usize = 131_072;
 
 /// What httpd can do at most in its life; a restart cannot change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +49,12 @@ pub struct Layout {
     pub slots: usize,
     /// Chunks of connection records.
     pub chunks: usize,
+    /// Chunks of sheets: the leases of requests.
+    pub sheets: usize,
     /// Rows of servers.
     pub scopes: usize,
+    /// Rows of rules.
+    pub rules: usize,
     /// Rows of the table of peers.
     pub peers: usize,
     /// Rows of the table of clients.
@@ -69,7 +80,12 @@ impl Layout {
         Layout {
             slots,
             chunks,
+            // As many requests as connections: a request whose response is still being written has
+            // its sheet, but no thread. HTTP/2 can have more at once, in children that have fewer
+            // connections for it; and who finds no sheet counts without one.
+            sheets: chunks,
             scopes: SCOPES,
+            rules: RULES,
             // Each open connection can hold a row; the others remember what they logged.
             peers: room + 1024,
             clients: client_entries as usize + room,
@@ -110,11 +126,15 @@ pub struct Parts<'a> {
     /// One word per child slot.
     pub pids: &'a [AtomicU32],
     /// Records of connections.
-    pub chunks: &'a [Chunk],
+    pub chunks: &'a [Chunk<Record>],
+    /// Leases of requests.
+    pub sheets: &'a [Chunk<Sheet>],
     /// Leases that came back from dead children.
     pub reclaimed: &'a AtomicU64,
     /// Rows of servers.
     pub scopes: &'a [Scope],
+    /// Rows of rules.
+    pub rules: &'a [Rule],
     /// The table of peers.
     pub peers: TableParts<'a>,
     /// The table of clients.
@@ -127,10 +147,11 @@ impl<'a> Store<'a> {
     /// Lays the store over its memory.
     pub fn new(parts: Parts<'a>, secret: Secret, prefix: PrefixBits) -> Store<'a> {
         Store {
-            children: Children::new(parts.pids, parts.chunks, parts.reclaimed),
+            children: Children::new(parts.pids, parts.chunks, parts.sheets, parts.reclaimed),
             scopes: Scopes::new(parts.scopes),
             peers: Clients::new(parts.peers, secret),
             clients: Clients::new(parts.clients, secret),
+            rules: Rules::new(parts.rules),
             totals: Totals::new(parts.totals),
             prefix,
         }
@@ -141,8 +162,10 @@ impl<'a> Store<'a> {
 #[derive(Debug)]
 pub struct PrivateMemory {
     pids: Vec<AtomicU32>,
-    chunks: Vec<Chunk>,
+    chunks: Vec<Chunk<Record>>,
+    sheets: Vec<Chunk<Sheet>>,
     scopes: Vec<Scope>,
+    rules: Vec<Rule>,
     totals: Vec<AtomicU64>,
     tables: [PrivateTable; 2],
     reclaimed: AtomicU64,
@@ -170,7 +193,9 @@ impl PrivateMemory {
         PrivateMemory {
             pids: many(layout.slots, || AtomicU32::new(0)),
             chunks: many(layout.chunks, Chunk::default),
+            sheets: many(layout.sheets, Chunk::default),
             scopes: many(layout.scopes, Scope::default),
+            rules: many(layout.rules, Rule::default),
             totals: many(layout.totals, || AtomicU64::new(0)),
             tables: [table(layout.peers, layout.peers), table(layout.clients, layout.remembering)],
             reclaimed: AtomicU64::new(0),
@@ -184,8 +209,10 @@ impl PrivateMemory {
             Parts {
                 pids: &self.pids,
                 chunks: &self.chunks,
+                sheets: &self.sheets,
                 reclaimed: &self.reclaimed,
                 scopes: &self.scopes,
+                rules: &self.rules,
                 peers: peers.parts(),
                 clients: clients.parts(),
                 totals: &self.totals,

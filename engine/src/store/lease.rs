@@ -1,4 +1,4 @@
-//! A counted unit on loan to a child for as long as a connection lasts.
+//! A counted unit on loan to a child, for as long as a connection or a request lasts.
 //!
 //! A lease is one word in the child's record: a state and the index of what it counts in. It is written
 //! before and after the counter moves, so that whoever clears up behind a killed child knows of each
@@ -60,8 +60,13 @@ impl LeaseWord {
 
     /// Takes one unit of `counter`, which has the number `index`, and returns the new count.
     pub fn take(&self, counter: &Concurrency, index: u32) -> Option<u32> {
+        self.take_below(counter, index, u32::MAX)
+    }
+
+    /// The same, but only while the counter is below `limit`.
+    pub fn take_below(&self, counter: &Concurrency, index: u32, limit: u32) -> Option<u32> {
         self.set(Lease::Want(index));
-        let count = counter.acquire();
+        let count = counter.acquire_below(limit);
         self.set(if count.is_some() { Lease::Held(index) } else { Lease::Free });
         count
     }

@@ -1,8 +1,9 @@
 //! One row per server that counts its own connections; row 0 counts all of them.
 //! Spec: model.md 3.
 
-use crate::atomic::{AtomicU64, Ordering};
+use crate::atomic::{AtomicU32, AtomicU64};
 use crate::meter::concurrency::Concurrency;
+use crate::store::owned::{self, Owned};
 
 /// The row of all servers together.
 pub const ALL: u32 = 0;
@@ -15,7 +16,21 @@ pub struct Scope {
     tag: AtomicU64,
     connections: Concurrency,
     /// The generation that last used this row.
-    generation: crate::atomic::AtomicU32,
+    generation: AtomicU32,
+}
+
+impl Owned for Scope {
+    fn tag(&self) -> &AtomicU64 {
+        &self.tag
+    }
+
+    fn generation(&self) -> &AtomicU32 {
+        &self.generation
+    }
+
+    fn is_idle(&self) -> bool {
+        self.connections.count() == 0
+    }
 }
 
 /// The rows of all servers.
@@ -43,29 +58,7 @@ impl<'a> Scopes<'a> {
     /// Finds a server's row again, or gives it one: a new one, or that of a server which the last
     /// configurations no longer had and which has no connection left. Only the parent calls this.
     pub fn find(&self, tag: u64, generation: u32) -> Option<u32> {
-        let mut free = None;
-        for (row, number) in self.rows.iter().zip(0u32..).skip(1) {
-            match row.tag.load(Ordering::Relaxed) {
-                found if found == tag => {
-                    row.generation.store(generation, Ordering::Relaxed);
-                    return Some(number);
-                }
-                0 => {
-                    free = free.or(Some((number, row)));
-                    break;
-                }
-                _ if row.generation.load(Ordering::Relaxed).wrapping_add(2) < generation
-                    && row.connections.count() == 0 =>
-                {
-                    free = free.or(Some((number, row)));
-                }
-                _ => {}
-            }
-        }
-        let (number, row) = free?;
-        row.tag.store(tag, Ordering::Relaxed);
-        row.generation.store(generation, Ordering::Relaxed);
-        Some(number)
+        owned::find(self.rows.get(1..)?, tag, generation).map(|row| row + 1)
     }
 }
 
@@ -78,11 +71,15 @@ mod tests {
     fn a_server_finds_its_counter_again_and_a_forgotten_one_gives_its_row_away() {
         let rows: Vec<Scope> = (0..3).map(|_| Scope::default()).collect();
         let scopes = Scopes::new(&rows);
-        assert_eq!(scopes.find(11, 1), Some(1));
-        assert_eq!(scopes.find(22, 1), Some(2));
+        let (first, second) = (scopes.find(11, 1).expect("row"), scopes.find(22, 1).expect("row"));
+        assert!(first != ALL && second != ALL && first != second);
         assert_eq!(scopes.find(33, 2), None, "both are in use");
-        assert_eq!(scopes.find(11, 2), Some(1));
-        scopes.connections(2).expect("row").acquire();
-        assert_eq!(scopes.find(33, 9), Some(1), "11 is forgotten and empty, 22 has a connection");
+        assert_eq!(scopes.find(11, 2), Some(first));
+        scopes.connections(second).expect("row").acquire();
+        assert_eq!(
+            scopes.find(33, 9),
+            Some(first),
+            "11 is forgotten and empty, 22 has a connection"
+        );
     }
 }

@@ -11,7 +11,9 @@ fn memory() -> PrivateMemory {
     PrivateMemory::new(Layout {
         slots: 3,
         chunks: 5,
+        sheets: 5,
         scopes: 4,
+        rules: 4,
         peers: 300,
         clients: 300,
         remembering: 300,
@@ -129,7 +131,7 @@ fn a_counter_that_two_dead_children_left_open_is_settled_with_the_second() {
         counter.acquire();
         store.children.record(id).expect("the record").scope.set(Lease::Want(2));
     }
-    assert_eq!(store.reclaim(100, NOW), [Unsure::Scope(2)]);
+    assert_eq!(store.reclaim(100, NOW), [Unit::Scope(2)]);
     assert!(store.reclaim(200, NOW).is_empty());
     assert_eq!(store.scopes.open(2), 0);
 }

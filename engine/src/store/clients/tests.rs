@@ -16,6 +16,8 @@ fn memory(clients: usize) -> PrivateMemory {
     PrivateMemory::new(Layout {
         slots: 4,
         chunks: 40,
+        sheets: 40,
+        rules: 4,
         scopes: 4,
         peers: 64,
         clients,
@@ -111,6 +113,8 @@ fn held_and_marked_rows_do_not_use_up_the_configured_number() {
     let memory = PrivateMemory::new(Layout {
         slots: 4,
         chunks: 40,
+        sheets: 40,
+        rules: 4,
         scopes: 4,
         peers: 64,
         clients: 740,
@@ -290,6 +294,8 @@ fn memory_with_spare(clients: usize, remembering: usize) -> PrivateMemory {
     PrivateMemory::new(Layout {
         slots: 4,
         chunks: 40,
+        sheets: 40,
+        rules: 4,
         scopes: 4,
         peers: 64,
         clients,
