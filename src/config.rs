@@ -263,20 +263,28 @@ fn own<T>(pool: Option<Pool>, value: T) -> *mut c_void {
     pool.map_or(null_mut(), |pool| pool.own(value).cast())
 }
 
+/// Returns what stands in our place of a vector of httpd's, as its macro `ap_get_module_config` does: it is
+/// asked for many times in each request.
+///
+/// # Safety
+/// `vector` is null or a configuration vector of httpd's, made after this module was loaded.
+pub unsafe fn look(vector: *mut httpd::ap_conf_vector_t) -> *mut c_void {
+    // SAFETY: httpd sets the number when it loads the module, before it makes any vector.
+    let index = unsafe { (&raw const crate::qos_module.module_index).read() };
+    match usize::try_from(index) {
+        // SAFETY: a vector has a pointer for each loaded module, by its number.
+        Ok(index) if !vector.is_null() => unsafe { *vector.cast::<*mut c_void>().add(index) },
+        _ => null_mut(),
+    }
+}
+
 /// Returns our configuration of a server.
 ///
 /// # Safety
 /// `vector` is the configuration vector of a server, alive while the result is used.
 pub unsafe fn of_server<'a>(vector: *mut httpd::ap_conf_vector_t) -> Option<&'a ServerConfig> {
-    if vector.is_null() {
-        return None;
-    }
     // SAFETY: what stands in our place of a server's vector was made by the functions above.
-    unsafe {
-        httpd::ap_get_module_config(vector, &raw const crate::qos_module)
-            .cast::<ServerConfig>()
-            .as_ref()
-    }
+    unsafe { look(vector).cast::<ServerConfig>().as_ref() }
 }
 
 /// Returns our configuration of a location.
@@ -286,13 +294,6 @@ pub unsafe fn of_server<'a>(vector: *mut httpd::ap_conf_vector_t) -> Option<&'a 
 pub unsafe fn of_location<'a>(
     vector: *mut httpd::ap_conf_vector_t,
 ) -> Option<&'a LocationSettings> {
-    if vector.is_null() {
-        return None;
-    }
     // SAFETY: as above.
-    unsafe {
-        httpd::ap_get_module_config(vector, &raw const crate::qos_module)
-            .cast::<LocationSettings>()
-            .as_ref()
-    }
+    unsafe { look(vector).cast::<LocationSettings>().as_ref() }
 }

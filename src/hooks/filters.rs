@@ -31,10 +31,10 @@ pub unsafe extern "C" fn insert_error_filter(request: *mut request_rec) {
 /// `request` is what httpd handed to an insert hook.
 unsafe fn insert(pointer: *mut request_rec, filter: &'static CStr) {
     // SAFETY: alive while the hook runs.
-    let Some(mut live) = (unsafe { Live::of(pointer) }) else { return };
-    let is_wanted = live.run(|rules, _, _| phases::wants_response(rules)) == Some(true);
-    if is_wanted {
-        let connection = live.connection;
+    let Some(live) = (unsafe { Live::of(pointer) }) else { return };
+    if phases::wants_response(live.rules())
+        && let Some(connection) = live.connection()
+    {
         // SAFETY: a filter of ours, on a live request.
         unsafe {
             httpd::ap_add_output_filter(filter.as_ptr(), null_mut(), pointer, connection.as_ptr());
@@ -77,13 +77,13 @@ unsafe fn head(
     guard(callback, (), || {
         // SAFETY: alive while its filters run.
         let Some(mut live) = (unsafe { Live::of(request) }) else { return };
-        let scope = live.config.scope.get();
+        let scope = live.config().scope.get();
         let closes = live.run(|rules, exchange, facts| {
             phases::respond(rules, exchange, facts, is_normal);
             is_normal && phases::closes_after_response(rules.policy, exchange, scope)
         });
-        if closes == Some(true) {
-            goodbye::say(live.connection);
+        if closes && let Some(connection) = live.connection() {
+            goodbye::say(connection);
         }
     });
     // SAFETY: outside the guard, as httpd's contract asks: what comes behind is not ours.

@@ -4,7 +4,7 @@ use crate::config::ServerConfig;
 use crate::ffi::bindings::request_rec;
 use crate::ffi::guard::{Callback, guard};
 use crate::httpd::connection::{Connection, Tracked};
-use crate::httpd::request::{Request, State};
+use crate::httpd::request::{Place, Request, State};
 use crate::shm::child;
 use crate::shm::segment::{self, Shared};
 use core::ffi::c_void;
@@ -12,20 +12,12 @@ use core::ptr::NonNull;
 use qos_engine::context::{Exchange, Known, Moment};
 use qos_engine::directive::InLocation;
 use qos_engine::phases::{self, Rules};
-use qos_engine::rules::{Facts, Policy};
+use qos_engine::rules::Facts;
 
 /// A request of a connection that is counted.
 pub struct Live {
     /// httpd's request.
     pub request: Request,
-    /// Its connection, for a stream the secondary one.
-    pub connection: Connection,
-    /// Our configuration of the server that its host chose.
-    pub config: &'static ServerConfig,
-    /// The same, as enforced.
-    pub policy: &'static Policy,
-    /// The segment.
-    pub shared: &'static Shared,
     state: NonNull<State>,
 }
 
@@ -38,54 +30,84 @@ impl Live {
     pub unsafe fn of(request: *mut request_rec) -> Option<Live> {
         // SAFETY: the caller's word.
         let request = unsafe { Request::new(request) }?;
-        let connection = request.connection()?;
-        connection.tracked()?;
-        let config = request.config()?;
-        Some(Live {
-            request,
-            connection,
-            config,
-            policy: config.policy.get()?,
-            shared: segment::shared()?,
-            state: request.state(end)?,
-        })
+        let state = request.state().or_else(|| begin(request))?;
+        Some(Live { request, state })
+    }
+
+    fn state(&self) -> &State {
+        // SAFETY: the state lives in the request's pool, and one thread works on the request.
+        unsafe { self.state.as_ref() }
+    }
+
+    /// Returns its connection, for a stream the secondary one.
+    pub fn connection(&self) -> Option<Connection> {
+        self.request.connection()
     }
 
     /// Returns what we hang on the connection.
-    pub fn tracked(&self) -> Option<&Tracked> {
-        self.connection.tracked()
+    pub fn tracked(&self) -> &Tracked {
+        self.state().place.tracked()
+    }
+
+    /// Returns the segment.
+    pub fn shared(&self) -> &'static Shared {
+        self.state().place.shared
+    }
+
+    /// Returns our configuration of the server that the request's host chose.
+    pub fn config(&self) -> &'static ServerConfig {
+        self.state().place.config
     }
 
     /// Returns what was learned of the request so far.
     pub fn known(&self) -> Known {
-        // SAFETY: the state lives in the request's pool, and one thread works on the request.
-        unsafe { self.state.as_ref() }.known
+        self.state().known
     }
 
-    /// Runs a phase of the engine; `None` where the connection is none of ours.
+    /// Returns the rules that hold for it.
+    pub fn rules(&self) -> Rules<'_> {
+        let location = self.request.location().filter(|location| !location.is_empty());
+        Rules { policy: self.state().place.policy, location }
+    }
+
+    /// Runs a phase of the engine.
     pub fn run<T>(
         &mut self,
         phase: impl FnOnce(Rules<'_>, &mut Exchange<'_>, &mut Facts) -> T,
-    ) -> Option<T> {
-        let tracked = self.connection.tracked()?;
-        let child = child::this();
-        let moment = Moment { now: self.shared.now(), store: &self.shared.store, child: &child };
-        let location = self.request.location().filter(|location| !location.is_empty());
+    ) -> T {
+        let mut state = self.state;
         // SAFETY: the state lives in the request's pool; one thread works on a request, phases do not call
         // back into httpd's hooks, and nobody else keeps a reference to it.
-        let State { known, facts } = unsafe { self.state.as_mut() };
+        let State { known, facts, place } = unsafe { state.as_mut() };
+        let child = child::this();
+        let moment = Moment { now: place.shared.now(), store: &place.shared.store, child: &child };
+        let location = self.request.location().filter(|location| !location.is_empty());
         let mut view = self.request.view();
         let mut sink = self.request;
         let mut exchange = Exchange {
             moment,
-            connection: &tracked.connection,
+            connection: &place.tracked().connection,
             is_initial: self.request.is_initial(),
             known,
             request: &mut view,
             sink: &mut sink,
         };
-        Some(phase(Rules { policy: self.policy, location }, &mut exchange, facts))
+        phase(Rules { policy: place.policy, location }, &mut exchange, facts)
     }
+}
+
+/// Looks up what holds for a chain of requests, once.
+fn begin(request: Request) -> Option<NonNull<State>> {
+    let first = request.first();
+    let config = first.config()?;
+    let connection = first.connection()?;
+    let place = Place {
+        tracked: NonNull::from(connection.tracked()?),
+        config,
+        policy: config.policy.get()?,
+        shared: segment::shared()?,
+    };
+    first.place(State { known: Known::default(), facts: Facts::default(), place }, end)
 }
 
 /// The pool of the first request of a chain ends: what its rules still hold is given back.

@@ -4,7 +4,7 @@ use crate::ffi::bindings::{self as httpd, request_rec};
 use crate::ffi::guard::{Callback, guard};
 use crate::hooks::live::Live;
 use crate::hooks::request::INHERITED;
-use crate::httpd::connection::Text;
+use crate::httpd::connection::{Connection, Text};
 use core::ffi::{CStr, c_int};
 use qos_engine::context::MAX_LETTERS;
 use qos_engine::phases;
@@ -25,7 +25,7 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
                 last.set_copied(name, value);
             }
         }
-        let is_aborted = live.connection.is_broken_off();
+        let is_aborted = live.connection().is_some_and(Connection::is_broken_off);
         live.run(|rules, exchange, facts| phases::finish(rules, exchange, facts, is_aborted));
 
         let set = |name: &CStr, value: &CStr| {
@@ -34,14 +34,9 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
                 last.set_copied(name, value);
             }
         };
-        if let Some(tracked) = live.tracked()
-            && tracked
-                .config
-                .policy
-                .get()
-                .is_some_and(|policy| policy.connection_limit.max.is_some())
-        {
-            let open = live.shared.store.scopes.open(tracked.connection.scope);
+        let tracked = live.tracked();
+        if tracked.config.policy.get().is_some_and(|policy| policy.connection_limit.max.is_some()) {
+            let open = live.shared().store.scopes.open(tracked.connection.scope);
             set(c"mod_qos_con", Text::<12>::number(open.into()).as_c());
         }
         let known = live.known();

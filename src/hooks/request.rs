@@ -22,23 +22,22 @@ pub unsafe extern "C" fn post_read_request(request: *mut request_rec) -> c_int {
         // SAFETY: httpd's argument, alive while the hook runs.
         let Some(mut live) = (unsafe { Live::of(request) }) else { return DECLINED };
         let request = live.request;
-        if let Some(tracked) = live.tracked() {
-            let texts = &tracked.texts;
-            request.set_lasting(c"QS_SrvConn", &texts.server);
-            if let Some(address) = &texts.address {
-                request.set_lasting(c"QS_IPConn", address);
-            }
-            request.set_lasting(c"QS_AllConn", &texts.all);
-            request.set_lasting(c"QS_ConnectionId", &texts.id);
-            if let Some(previous) = request.previous() {
-                for name in INHERITED {
-                    if let Some(value) = previous.own_variable(name) {
-                        request.set_copied(name, value);
-                    }
+        let tracked = live.tracked();
+        let texts = &tracked.texts;
+        request.set_lasting(c"QS_SrvConn", &texts.server);
+        if let Some(address) = &texts.address {
+            request.set_lasting(c"QS_IPConn", address);
+        }
+        request.set_lasting(c"QS_AllConn", &texts.all);
+        request.set_lasting(c"QS_ConnectionId", &texts.id);
+        if let Some(previous) = request.previous() {
+            for name in INHERITED {
+                if let Some(value) = previous.own_variable(name) {
+                    request.set_copied(name, value);
                 }
-            } else if live.connection.primary().is_some() {
-                tracked.connection.marks.set(Marks::HTTP2);
             }
+        } else if live.connection().is_some_and(|connection| connection.primary().is_some()) {
+            tracked.connection.marks.set(Marks::HTTP2);
         }
         live.run(phases::read);
         DECLINED
@@ -94,16 +93,18 @@ unsafe fn judge(
         return DECLINED;
     }
     match live.run(phase) {
-        Some(Answer::Deny(status)) => deny(&live, status),
-        _ => DECLINED,
+        Answer::Deny(status) => deny(&live, status),
+        Answer::Pass => DECLINED,
     }
 }
 
 fn deny(live: &Live, status: u16) -> c_int {
-    let server = &live.policy.server;
+    let server = &live.rules().policy.server;
     let page = live.request.own_variable(c"QS_ErrorPage").or(server.error_page.as_deref());
     let Some(page) = page else { return c_int::from(status) };
     live.request.answer_with(server.error_status, page);
-    live.connection.close_after_response();
+    if let Some(connection) = live.connection() {
+        connection.close_after_response();
+    }
     c_int::from(server.error_status)
 }

@@ -203,17 +203,9 @@ impl Connection {
     /// backend's connection, or one that was refused before it was counted.
     pub fn tracked(&self) -> Option<&Tracked> {
         let primary = self.primary().unwrap_or(*self);
-        let vector = primary.record().conn_config;
-        if vector.is_null() {
-            return None;
-        }
         // SAFETY: what stands in our place was put there by `track` and lives in the connection's pool;
         // after that it is changed only through atomics.
-        unsafe {
-            httpd::ap_get_module_config(vector, &raw const crate::qos_module)
-                .cast::<Tracked>()
-                .as_ref()
-        }
+        unsafe { config::look(primary.record().conn_config).cast::<Tracked>().as_ref() }
     }
 
     /// Tells whether the client went away while a response was on its way. A stream that it merely

@@ -3,16 +3,17 @@
 use crate::config;
 use crate::ffi::bindings::{self as httpd, apr_table_t, request_rec};
 use crate::httpd::{
-    connection::{Connection, Text},
+    connection::{Connection, Text, Tracked},
     pool::Pool,
     server::Server,
 };
+use crate::shm::segment::{self, Shared};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 use qos_engine::context::{Aspect, Known, RequestView};
 use qos_engine::log_event::{Level, LogSink};
-use qos_engine::rules::{Facts, LocationSettings};
+use qos_engine::rules::{Facts, LocationSettings, Policy};
 use qos_engine::time::{Millis, Tick};
 
 /// A request of httpd's.
@@ -20,12 +21,35 @@ use qos_engine::time::{Millis, Tick};
 pub struct Request(NonNull<request_rec>);
 
 /// What we hang on the first request of a chain of redirects, in its pool.
-#[derive(Default)]
 pub struct State {
     /// What was learned of it so far.
     pub known: Known,
     /// What the families keep.
     pub facts: Facts,
+    /// Where it belongs.
+    pub place: Place,
+}
+
+/// Where a request belongs, looked up once.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// What we hang on the primary connection, whose pool outlives that of its requests.
+    pub tracked: NonNull<Tracked>,
+    /// Our configuration of the server that the host chose.
+    pub config: &'static config::ServerConfig,
+    /// The same, as enforced.
+    pub policy: &'static Policy,
+    /// The segment.
+    pub shared: &'static Shared,
+}
+
+impl Place {
+    /// Returns what we hang on the primary connection.
+    pub fn tracked(&self) -> &Tracked {
+        // SAFETY: it lives in the pool of the primary connection, which outlives those of its requests, and
+        // is changed only through atomics.
+        unsafe { self.tracked.as_ref() }
+    }
 }
 
 impl Request {
@@ -124,27 +148,29 @@ impl Request {
         self.previous().or_else(|| self.main()).is_none()
     }
 
-    /// Returns our state of the whole chain, made when it is first asked for. `end` is called with the
-    /// first request when its pool ends.
-    pub fn state(
+    /// Returns our state of the whole chain, once it is made.
+    pub fn state(self) -> Option<NonNull<State>> {
+        let first = self.first();
+        // SAFETY: the vector of the request, our place in it; what stands there was put there by `place`.
+        NonNull::new(unsafe { config::look(first.record().request_config) }.cast())
+    }
+
+    /// Puts our state into the request, the first of its chain. `end` is called with the request when its
+    /// pool ends, and clears the state, so that nothing of it is left on the heap.
+    pub fn place(
         self,
+        state: State,
         end: unsafe extern "C" fn(*mut c_void) -> httpd::apr_status_t,
     ) -> Option<NonNull<State>> {
-        let first = self.first();
-        let vector = first.record().request_config;
-        // SAFETY: the vector of the request, our place in it; what stands there was put there here. `end`
-        // clears the state, so that nothing of it is left on the heap.
+        let pool = self.pool()?;
+        let made = pool.place_undropped(state)?;
+        let vector = self.record().request_config;
+        // SAFETY: the vector of the request; the request lives until its pool's cleanups are over.
         unsafe {
-            let found = httpd::ap_get_module_config(vector, &raw const crate::qos_module);
-            if let Some(found) = NonNull::new(found.cast::<State>()) {
-                return Some(found);
-            }
-            let pool = first.pool()?;
-            let made = pool.place_undropped(State::default())?;
             httpd::ap_set_module_config(vector, &raw const crate::qos_module, made.as_ptr().cast());
-            pool.at_end(first.as_ptr().cast(), end);
-            Some(made)
+            pool.at_end(self.as_ptr().cast(), end);
         }
+        Some(made)
     }
 
     /// Returns a variable of this very request.
@@ -347,7 +373,7 @@ impl RequestView for View {
 
     fn pause(&mut self, span: Millis) -> Tick {
         std::thread::sleep(std::time::Duration::from_millis(span.0.into()));
-        crate::shm::segment::shared().map_or(Tick(0), |shared| shared.now())
+        segment::shared().map_or(Tick(0), |shared| shared.now())
     }
 }
 
