@@ -14,6 +14,7 @@ pub mod client;
 pub mod context;
 pub mod directive;
 pub mod log_event;
+pub mod matching;
 pub mod meter;
 pub mod phases;
 pub mod rules;
