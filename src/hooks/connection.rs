@@ -45,7 +45,10 @@ unsafe fn arrival(connection: *mut conn_rec) -> Option<Arrival> {
     })
 }
 
-pub unsafe extern "C" fn pre_connection_early(connection: *mut conn_rec, _: *mut c_void) -> c_int {
+pub unsafe extern "C" fn pre_connection_early(
+    connection: *mut conn_rec,
+    socket: *mut c_void,
+) -> c_int {
     static CALLBACK: Callback = Callback::new("pre_connection_early");
     guard(&CALLBACK, DECLINED, || {
         // SAFETY: httpd's argument.
@@ -65,7 +68,13 @@ pub unsafe extern "C" fn pre_connection_early(connection: *mut conn_rec, _: *mut
             &mut arrival.server,
         ) {
             Verdict::Pass => DECLINED,
-            Verdict::Close => refuse(arrival.policy, arrival.connection),
+            Verdict::Close => {
+                if arrival.policy.server.forced_close {
+                    // SAFETY: httpd hands the connection's socket.
+                    unsafe { arrival.connection.close_bare(socket) };
+                }
+                refuse(arrival.policy, arrival.connection)
+            }
         }
     })
 }

@@ -3,7 +3,7 @@
 use crate::config::{self, ServerConfig};
 use crate::ffi::bindings::{self as httpd, conn_rec};
 use crate::httpd::{pool::Pool, server::Server};
-use core::ffi::{CStr, c_char};
+use core::ffi::{CStr, c_char, c_void};
 use core::ptr::NonNull;
 use qos_engine::client::address::Address;
 use qos_engine::client::identity::Peer;
@@ -108,6 +108,17 @@ impl Connection {
     /// Tells whether the client is gone, or we have given it up.
     pub fn is_aborted(self) -> bool {
         self.record().aborted != 0
+    }
+
+    /// Tells httpd which socket is this connection's, as core's own step does later, which httpd makes up for
+    /// when a connection is refused before it and has none: filters and options for a socket that is about to
+    /// be closed cost as much as everything else about it.
+    ///
+    /// # Safety
+    /// `socket` is the connection's, from a pre_connection hook that is about to refuse it.
+    pub unsafe fn close_bare(self, socket: *mut c_void) {
+        // SAFETY: the vector of a live connection; the socket lives as long.
+        unsafe { httpd::ap_set_core_module_config(self.record().conn_config, socket) };
     }
 
     /// Marks the connection as given up.
