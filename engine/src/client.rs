@@ -1,5 +1,6 @@
-//! Whom we count: addresses, the two kinds of identity, and lists of the exempt.
+//! Whom we count: addresses and their countries, the two kinds of identity, and lists of the exempt.
 
 pub mod address;
+pub mod countries;
 pub mod exempt;
 pub mod identity;
