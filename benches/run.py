@@ -18,6 +18,7 @@ import time
 
 import addresses
 import cost
+import geo
 import idle
 import latency
 import memory
@@ -29,7 +30,7 @@ from httpd import HTTPD, MODULES, Failed, Server
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 MEASUREMENTS = {module.__name__: module for module in [
-    cost, addresses, table_rows, latency, memory, idle, workers, refused]}
+    cost, addresses, table_rows, latency, memory, idle, workers, refused, geo]}
 
 
 def main():

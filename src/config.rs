@@ -71,6 +71,7 @@ const fn row(about: &'static About, index: usize) -> command_rec {
     let (func, args_how) = match about.arity {
         Arity::One => (httpd::cmd_func { take1: Some(take1) }, httpd::TAKE1),
         Arity::Two => (httpd::cmd_func { take2: Some(take2) }, httpd::TAKE2),
+        Arity::TwoOrThree => (httpd::cmd_func { take3: Some(take3) }, httpd::TAKE23),
         Arity::OneOrTwo => (httpd::cmd_func { take2: Some(take2) }, httpd::TAKE12),
         Arity::Any => (httpd::cmd_func { take_argv: Some(take_argv) }, httpd::TAKE_ARGV),
     };
@@ -105,6 +106,17 @@ unsafe extern "C" fn take2(
 ) -> *const c_char {
     // SAFETY: httpd's contract for TAKE2 and TAKE12; a missing word is null.
     unsafe { take(command, location, &[first, second]) }
+}
+
+unsafe extern "C" fn take3(
+    command: *mut cmd_parms,
+    location: *mut c_void,
+    first: *const c_char,
+    second: *const c_char,
+    third: *const c_char,
+) -> *const c_char {
+    // SAFETY: httpd's contract for TAKE23; a missing word is null.
+    unsafe { take(command, location, &[first, second, third]) }
 }
 
 unsafe extern "C" fn take_argv(
@@ -163,6 +175,7 @@ unsafe fn take(
             words: &words,
             place,
             directory_exists: |path| std::path::Path::new(path).is_dir(),
+            load_countries: crate::countries::load,
         };
         // SAFETY: httpd made both objects by our create functions before it calls a command, and
         // nobody else looks at them while it reads the configuration, in one thread.

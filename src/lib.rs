@@ -6,6 +6,7 @@
 //! `ffi` is the border itself.
 
 mod config;
+mod countries;
 mod ffi;
 mod hooks;
 mod httpd;

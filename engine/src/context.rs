@@ -1,6 +1,7 @@
 //! What a phase hands to a rule: the time, the store, and what has been learned so far.
 
 use crate::atomic::{AtomicU32, Ordering};
+use crate::client::countries::Country;
 use crate::client::identity::Peer;
 use crate::log_event::LogSink;
 use crate::store::Store;
@@ -72,6 +73,8 @@ pub struct Connection {
     pub server_connections: u32,
     /// `QS_IPConn`: those of its address, where `QS_SrvMaxConnPerIP` is configured.
     pub address_connections: Option<u32>,
+    /// `QS_Country`: where the peer's address is, where a file of countries is configured and has it.
+    pub country: Option<Country>,
     /// On the list of `QS_SrvMaxConnExcludeIP`, or marked as VIP.
     pub is_vip: bool,
     /// On the list of `QS_ClientEventBlockExcludeIP`.

@@ -2,8 +2,10 @@
 //!
 //! The command table that httpd gets, the checks, and the reference in `docs/` are derived from these rows.
 
+use crate::client::countries::Countries;
 use crate::values::Problem;
 use core::ffi::CStr;
+use std::sync::Arc;
 
 /// How many arguments a directive takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub enum Arity {
     OneOrTwo,
     /// Exactly two.
     Two,
+    /// Two, and a third that may be left out.
+    TwoOrThree,
     /// As many as are written.
     Any,
 }
@@ -125,6 +129,8 @@ pub struct Arguments<'a> {
     pub place: Place,
     /// Answers whether a file or directory is there: the engine itself looks at none.
     pub directory_exists: fn(&str) -> bool,
+    /// Reads a file of countries. The error is a sentence about the file.
+    pub load_countries: fn(&str) -> Result<Arc<Countries>, String>,
 }
 
 impl<'a> Arguments<'a> {
@@ -136,6 +142,11 @@ impl<'a> Arguments<'a> {
     /// Returns the second word, if there is one.
     pub fn second(&self) -> Option<&'a str> {
         self.words.get(1).copied()
+    }
+
+    /// Returns the third word, if there is one.
+    pub fn third(&self) -> Option<&'a str> {
+        self.words.get(2).copied()
     }
 
     /// Reads the only word as a flag.

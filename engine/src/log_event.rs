@@ -5,6 +5,7 @@
 //! are "(log only)", the folding of repeats, and the client's address added.
 
 use crate::client::address::PrefixBits;
+use crate::client::countries::Country;
 use crate::client::identity::Peer;
 use crate::store::totals::Totals;
 use core::fmt;
@@ -14,6 +15,8 @@ use core::fmt;
 pub enum Level {
     /// `emerg`
     Emergency,
+    /// `crit`
+    Critical,
     /// `error`
     Error,
     /// `warn`
@@ -100,6 +103,8 @@ pub struct Details<'a> {
     pub prefix: PrefixBits,
     /// The request's unique id, for events of a request.
     pub id: Option<&'a str>,
+    /// The client's country, where it decided.
+    pub country: Option<Country>,
 }
 
 /// Writes a denial and counts it. The only place where such a line is put together.
@@ -127,6 +132,9 @@ pub fn denial(
         line.push(format_args!(", message repeated {times} times"));
     }
     line.push(format_args!(", {}", details.peer.in_log(details.prefix)));
+    if let Some(country) = details.country {
+        line.push(format_args!(" country={country}"));
+    }
     if let Some(id) = details.id {
         line.push(format_args!(", id={id}"));
     }

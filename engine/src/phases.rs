@@ -9,7 +9,9 @@ use crate::client::identity::Peer;
 use crate::context::{Connection, Exchange, Letter, Marks, Moment, RequestView};
 use crate::directive::InLocation;
 use crate::log_event::{self, Denial, Details, LogSink};
-use crate::rules::{Facts, LocationSettings, Policy, client_limit, connection_limit, variable};
+use crate::rules::{
+    Facts, LocationSettings, Policy, client_limit, connection_limit, geo, variable,
+};
 use crate::store::children::Record;
 use crate::verdict::{Answer, Verdict, Violation};
 use core::ffi::CStr;
@@ -55,6 +57,7 @@ pub fn connect(
         all_connections: 0,
         server_connections: 0,
         address_connections: None,
+        country: policy.geo.country_of(peer.0),
         is_vip: false,
         is_exempt_from_block: client_limit::is_exempt(&policy.client_limit, peer, text),
         marks: Marks::default(),
@@ -78,9 +81,10 @@ fn judge(
     sink: &mut dyn LogSink,
 ) -> Verdict {
     let limits = &policy.connection_limit;
-    // The server's limit before the address's: who is over both is told of the one that holds for all.
+    // In the order of model.md 6. The server's limit before the address's: who is over both is told of the one that holds for all.
     let violations = [
         client_limit::judge_without_row(&policy.client_limit, connection),
+        geo::judge(&policy.geo, connection),
         connection_limit::judge_server(limits, connection),
     ];
     for violation in violations.into_iter().flatten() {
@@ -312,6 +316,7 @@ fn write(
         peer,
         prefix: moment.store.prefix,
         id: request.map(RequestView::unique_id),
+        country: violation.country,
     };
     log_event::denial(violation.event, denial, &details, &moment.store.totals, sink);
 }

@@ -6,6 +6,7 @@
 pub mod client_identity;
 pub mod client_limit;
 pub mod connection_limit;
+pub mod geo;
 pub mod server;
 pub mod unavailable;
 pub mod variable;
@@ -117,7 +118,7 @@ pub const ABOUT: [&About; COUNT] = {
     all
 };
 
-families!(server, client_identity, connection_limit, client_limit, variable);
+families!(server, client_identity, connection_limit, client_limit, variable, geo);
 
 /// Sets directive number `index`, as the configuration says. The error names the directive, the
 /// offending word and what is allowed.

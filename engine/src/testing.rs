@@ -1,6 +1,7 @@
 //! What engine tests stand on: a server made of lines of configuration, and requests made of maps.
 
 use crate::client::address::{Address, PrefixBits};
+use crate::client::countries::Countries;
 use crate::client::identity::Peer;
 use crate::context::{Aspect, Connection, Exchange, Known, Moment, RequestView};
 use crate::directive::{Arguments, Place};
@@ -17,6 +18,7 @@ use crate::verdict::{Answer, Verdict};
 use core::ffi::CStr;
 use core::net::IpAddr;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub const LIMITS: ServerLimits = ServerLimits { children: 2, threads: 20, idle_per_thread: 0 };
 
@@ -57,9 +59,36 @@ pub fn set(
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let name = *words.first().expect("a name");
     let index = rules::ABOUT.iter().position(|about| about.name() == name).expect(name);
-    let arguments =
-        Arguments { words: &words[1..], place, directory_exists: |path| path == "/var/tmp" };
+    let arguments = Arguments {
+        words: &words[1..],
+        place,
+        directory_exists: |path| path == "/var/tmp",
+        load_countries,
+    };
     rules::set(index, settings, location, &arguments)
+}
+
+/// Files of countries that tests know by name: 10.0.1.0/24 is CH, and the next ones DE, FR and -.
+fn load_countries(path: &str) -> Result<Arc<Countries>, String> {
+    let lines = |countries: &[&str]| -> String {
+        let line = |(n, country)| {
+            let first = u32::from(std::net::Ipv4Addr::new(10, 0, n, 0));
+            format!("\"{first}\",\"{}\",\"{country}\"\n", first + 255)
+        };
+        (1u8..).zip(countries).map(line).collect()
+    };
+    let content = match path {
+        "countries.csv" => lines(&["CH", "DE", "FR", "-"]).into_bytes(),
+        "bad.csv" => lines(&["CH", "nowhere"]).into_bytes(),
+        "countries.mmdb" => {
+            let network = |high: u128| high << 96;
+            let networks = [(network(0x2001_0db8), 32, "CH"), (network(0x2001_0db9), 32, "DE")];
+            crate::client::countries::mmdb_writer::write_mmdb(24, &networks)
+        }
+        _ => return Err(format!("'{path}': no such file")),
+    };
+    let countries = Countries::read(&content).map_err(|problem| format!("'{path}': {problem}"))?;
+    Ok(Arc::new(countries))
 }
 
 /// The settings that lines of a base server make.

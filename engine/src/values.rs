@@ -58,6 +58,25 @@ pub struct Capacity {
     pub connections: u32,
 }
 
+/// A threshold that can never be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    /// Whose threshold.
+    pub directive: &'static str,
+    /// The threshold.
+    pub threshold: u32,
+    /// How many connections are possible.
+    pub possible: u32,
+}
+
+impl Capacity {
+    /// Finds out whether so many connections are more than can ever be open.
+    pub fn unreachable(self, directive: &'static str, threshold: u32) -> Option<Unreachable> {
+        let possible = self.connections;
+        (threshold > possible).then_some(Unreachable { directive, threshold, possible })
+    }
+}
+
 /// A number, or a share of the connections that httpd can serve (model.md 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberOrPercent {

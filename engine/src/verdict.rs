@@ -1,5 +1,6 @@
 //! What a rule found, and what shall happen.
 
+use crate::client::countries::Country;
 use crate::log_event::{Fold, LogEvent};
 use core::fmt;
 
@@ -15,12 +16,14 @@ pub struct Violation {
     /// The status of the answer where it is not that of `QS_ErrorResponseCode`; an error page has that one
     /// all the same.
     pub status: Option<u16>,
+    /// The client's country, for a rule that asked for it: it stands behind the address.
+    pub country: Option<Country>,
 }
 
 impl Violation {
     /// A violation that is told of in full, and answered like most.
     pub fn new(event: &'static LogEvent, words: Words) -> Violation {
-        Violation { event, words, fold: Fold::Full, status: None }
+        Violation { event, words, fold: Fold::Full, status: None, country: None }
     }
 }
 

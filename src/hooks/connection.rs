@@ -102,6 +102,7 @@ pub unsafe extern "C" fn pre_connection_late(connection: *mut conn_rec, _: *mut 
             all: Text::number(engine.all_connections.into()),
             server: Text::number(engine.server_connections.into()),
             address: engine.address_connections.map(|count| Text::number(count.into())),
+            country: engine.country.map(|country| Text::word(country.code())),
             id: connection_id(connection),
         };
         let tracked = Tracked { connection: engine, config: arrival.config, texts };

@@ -1,6 +1,7 @@
 //! The server's life: configuration checked, segment found, children born and gone.
 
 use crate::config::{self, ServerConfig};
+use crate::countries;
 use crate::ffi::bindings::{self as httpd, apr_pool_t, server_rec};
 use crate::ffi::guard::{Callback, guard};
 use crate::httpd::{mpm, server::Server};
@@ -8,8 +9,9 @@ use crate::shm::{child, segment};
 use core::ffi::c_int;
 use qos_engine::log_event::{self, Level, LogEvent};
 use qos_engine::rules::{
-    Policy, client_identity, connection_limit, server as server_rules, variable,
+    Policy, client_identity, connection_limit, geo, server as server_rules, variable,
 };
+use qos_engine::values::Unreachable;
 use std::collections::HashMap;
 
 const OK: c_int = httpd::OK as c_int;
@@ -65,6 +67,7 @@ pub unsafe extern "C" fn post_config(
         }
         // SAFETY: httpd hands the base server of the new configuration.
         let Some(base) = (unsafe { Server::new(base) }) else { return FAILED };
+        countries::forget();
         match bring_into_force(base) {
             Ok(()) => OK,
             Err(text) => {
@@ -187,20 +190,22 @@ fn tell_at_start(base: Server, policy: &Policy, calculated: u32, shared: &segmen
             ),
         );
     }
+    // Rules of the base server alone.
+    if policy.geo.lacks_database {
+        let event = &geo::NO_DATABASE;
+        notice(base, event, format_args!("QS_ClientGeoCountryDB has not been configured"));
+    }
+    if let Some(threshold) = &policy.geo.unreachable {
+        tell_of_threshold(base, threshold);
+    }
     if is_ipv6_off {
         notice(base, event, format_args!("QS_SupportIPv6 off: has no effect, IPv6 is always on"));
     }
 }
 
 fn tell_of_rules(server: Server, policy: &Policy) {
-    if let Some((directive, threshold, max)) = policy.connection_limit.unreachable {
-        notice(
-            server,
-            &connection_limit::UNREACHABLE,
-            format_args!(
-                "{directive}: threshold {threshold} cannot be reached, at most {max} connections are possible"
-            ),
-        );
+    for threshold in &policy.connection_limit.unreachable {
+        tell_of_threshold(server, threshold);
     }
     for (status, variable) in &policy.variable.mended {
         notice(
@@ -212,6 +217,17 @@ fn tell_of_rules(server: Server, policy: &Policy) {
             ),
         );
     }
+}
+
+fn tell_of_threshold(server: Server, unreachable: &Unreachable) {
+    let Unreachable { directive, threshold, possible } = unreachable;
+    notice(
+        server,
+        &connection_limit::UNREACHABLE,
+        format_args!(
+            "{directive}: threshold {threshold} cannot be reached, at most {possible} connections are possible"
+        ),
+    );
 }
 
 fn notice(mut server: Server, event: &LogEvent, text: core::fmt::Arguments<'_>) {

@@ -6,7 +6,7 @@ use crate::ffi::guard::{Callback, guard};
 use core::ffi::{CStr, c_int};
 use qos_engine::context::{Exchange, Marks};
 use qos_engine::phases::{self, Rules};
-use qos_engine::rules::Facts;
+use qos_engine::rules::{Facts, geo};
 use qos_engine::verdict::Answer;
 
 const DECLINED: c_int = httpd::DECLINED;
@@ -24,6 +24,9 @@ pub unsafe extern "C" fn post_read_request(request: *mut request_rec) -> c_int {
         let request = live.request;
         let tracked = live.tracked();
         let texts = &tracked.texts;
+        if let Some(country) = &texts.country {
+            request.set_lasting(geo::COUNTRY, country);
+        }
         request.set_lasting(c"QS_SrvConn", &texts.server);
         if let Some(address) = &texts.address {
             request.set_lasting(c"QS_IPConn", address);

@@ -31,11 +31,13 @@ pub struct Texts {
     pub server: Text<12>,
     /// `QS_IPConn`
     pub address: Option<Text<12>>,
+    /// `QS_Country`
+    pub country: Option<Text<3>>,
     /// `QS_ConnectionId`
     pub id: Text<44>,
 }
 
-/// Digits as C text in place. Written by hand: the standard library's formatting of four numbers cost
+/// Digits, or a word, as C text in place. Written by hand: the standard library's formatting of four numbers cost
 /// a third of all that we do for a connection.
 pub struct Text<const N: usize>([u8; N]);
 
@@ -59,6 +61,16 @@ impl<const N: usize> Text<N> {
                 number /= 10;
             }
             free = rest;
+        }
+        Text(octets)
+    }
+
+    /// Writes what has no NUL in it; what does not fit is cut off.
+    pub fn word(word: &str) -> Text<N> {
+        let mut octets = [0; N];
+        let (free, _nul) = octets.split_at_mut(N - 1);
+        for (to, from) in free.iter_mut().zip(word.bytes()) {
+            *to = from;
         }
         Text(octets)
     }

@@ -99,6 +99,7 @@ impl LogSink for Server {
 pub fn number(level: Level) -> core::ffi::c_int {
     (match level {
         Level::Emergency => httpd::APLOG_EMERG,
+        Level::Critical => httpd::APLOG_CRIT,
         Level::Error => httpd::APLOG_ERR,
         Level::Warning => httpd::APLOG_WARNING,
         Level::Notice => httpd::APLOG_NOTICE,

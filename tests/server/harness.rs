@@ -6,6 +6,7 @@ mod config;
 mod http2;
 mod httpd;
 mod log;
+pub mod mmdb;
 #[macro_use]
 mod mpm;
 mod namespace;

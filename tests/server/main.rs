@@ -15,6 +15,7 @@ mod child_death;
 mod connection_limit;
 mod directive;
 mod eviction;
+mod geo;
 mod http2;
 mod loading;
 mod panic;

@@ -111,6 +111,7 @@ fn level(level: Level) -> &'static str {
         Level::Error => "error",
         Level::Warning => "warn",
         Level::Notice => "notice",
+        Level::Critical => "crit",
         Level::Debug => "debug",
     }
 }

@@ -20,6 +20,9 @@ use ranges::{Builder, NOWHERE, Ranges, SPLIT};
 pub struct Country([u8; 2]);
 
 impl Country {
+    /// How log lines name a country that nobody knows.
+    pub const UNKNOWN: Country = Country(*b"--");
+
     /// Reads a code as a file writes it: `CH`, `A1` or `-`.
     pub fn from_code(code: &[u8]) -> Option<Country> {
         match *code {
@@ -77,6 +80,8 @@ pub struct Countries {
     /// By the upper half of the address; where a half is in several countries, `v6_split` has them.
     v6: Ranges<u64>,
     v6_split: Ranges<u128>,
+    /// What the file says of IPv4 it says of the first IPv6 addresses, too: `::1` is `0.0.0.1`.
+    has_v4_in_v6: bool,
 }
 
 impl Countries {
@@ -91,6 +96,9 @@ impl Countries {
             IpAddr::V4(v4) => self.v4.find(u32::from(v4)),
             IpAddr::V6(v6) => {
                 let whole = u128::from(v6);
+                if self.has_v4_in_v6 && whole <= u128::from(u32::MAX) {
+                    return Country::from_word(self.v4.find(whole as u32));
+                }
                 match self.v6.find((whole >> 64) as u64) {
                     SPLIT => self.v6_split.find(whole),
                     word => word,
@@ -135,11 +143,20 @@ impl Found {
         }
     }
 
-    fn done(self) -> Countries {
-        Countries { v4: self.v4.done(), v6: self.v6.done(), v6_split: self.v6_split.done() }
+    fn done(self, has_v4_in_v6: bool) -> Countries {
+        Countries {
+            v4: self.v4.done(),
+            v6: self.v6.done(),
+            v6_split: self.v6_split.done(),
+            has_v4_in_v6,
+        }
     }
 }
 
+#[cfg(test)]
+#[cfg(not(loom))]
+#[path = "../../../tests/server/harness/mmdb.rs"]
+pub mod mmdb_writer;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;

@@ -8,7 +8,7 @@ use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Fold, Level, LogEvent};
 use crate::store::lease::Lease;
 use crate::store::slots;
-use crate::values::{Capacity, MAX_NUMBER, NumberOrPercent, number};
+use crate::values::{Capacity, MAX_NUMBER, NumberOrPercent, Unreachable, number};
 use crate::verdict::{Violation, Words};
 
 /// As written.
@@ -46,8 +46,8 @@ pub struct Policy {
     pub exempt: Vec<Exempt>,
     /// One of the three limits is written in this very server.
     pub has_own_limit: bool,
-    /// A threshold that can never be reached, and how many connections are possible.
-    pub unreachable: Option<(&'static str, u32, u32)>,
+    /// Thresholds that can never be reached.
+    pub unreachable: Vec<Unreachable>,
 }
 
 /// `mod_qos(030)`
@@ -215,10 +215,8 @@ impl Policy {
             ("QS_SrvMaxConnClose", close_above),
         ]
         .into_iter()
-        .find_map(|(directive, threshold)| {
-            let threshold = threshold.filter(|threshold| *threshold > capacity.connections)?;
-            Some((directive, threshold, capacity.connections))
-        });
+        .filter_map(|(directive, threshold)| capacity.unreachable(directive, threshold?))
+        .collect();
         Policy {
             max: settings.max,
             close_above,

@@ -34,8 +34,6 @@ pub const DIRECTIVES: &[About] = &[
     refused(c"QS_ClientPrefer", "client.md"),
     refused(c"QS_ClientTolerance", "client.md"),
     refused(c"QS_ClientContentTypes", "client.md"),
-    refused(c"QS_ClientGeoCountryDB", "client.md"),
-    refused(c"QS_ClientGeoCountryPriv", "client.md"),
     refused(c"QS_ClientIpFromHeader", "client.md"),
     refused(c"QS_VipHeaderName", "client.md"),
     refused(c"QS_VipIPHeaderName", "client.md"),

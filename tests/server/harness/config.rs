@@ -14,6 +14,8 @@ pub const SHOWN: &[&str] = &[
     "QS_SrvConn",
     "QS_IPConn",
     "QS_ConnectionId",
+    "QS_Country",
+    "QS_ClientLowPrio",
     "QS_ErrorNotes",
     "QS_IsVipRequest",
 ];

@@ -42,7 +42,7 @@ pub fn read(content: &[u8]) -> Result<Countries, String> {
         let end = behind.iter().position(|octet| *octet == b'\n');
         rest = end.and_then(|end| behind.get(end + 1..)).unwrap_or(&[]);
     }
-    Ok(found.done())
+    Ok(found.done(false))
 }
 
 type Range = (u64, u64, Country);

@@ -20,7 +20,7 @@ pub fn is_mmdb(content: &[u8]) -> bool {
     let from = content.len().saturating_sub(LONGEST_DESCRIPTION);
     let end = content.get(from..).unwrap_or(&[]);
     // Its first octet is in no text, so that a long one is looked through once.
-    let [first, others @ ..] = MARKER else { return false };
+    let [first, others @ ..] = MARKER;
     end.split(|octet| octet == first).skip(1).any(|behind| behind.starts_with(others))
 }
 
@@ -79,7 +79,7 @@ pub fn read(content: &[u8]) -> Result<Countries, String> {
             "none of its records has a country (country.iso_code or country_code)".to_owned()
         );
     }
-    Ok(found.done())
+    Ok(found.done(database.metadata().ip_version == 6))
 }
 
 /// Finds the country's code where MaxMind has it, or where others do.
