@@ -18,6 +18,7 @@ pub mod matching;
 pub mod meter;
 pub mod phases;
 pub mod rules;
+pub mod sealed_cookie;
 pub mod store;
 #[cfg(test)]
 #[cfg(not(loom))]

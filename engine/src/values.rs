@@ -126,6 +126,32 @@ pub fn points(value: &[u8]) -> u32 {
     sum.max(1)
 }
 
+/// Reads a number of octets, as large as a file can be.
+pub fn octets(word: &str) -> Result<u64, Problem> {
+    const MAX: u64 = i64::MAX as u64;
+    let digits = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
+    match word.parse::<u64>() {
+        Ok(n) if digits && n <= MAX => Ok(n),
+        _ => Err(Problem::word(word, format_args!("a whole number of octets from 0 to {MAX}"))),
+    }
+}
+
+/// Reads the digits that a variable's value begins with; without one the value says nothing.
+pub fn leading_number(value: &[u8]) -> Option<u32> {
+    let value = value.trim_ascii_start();
+    let digits = value.iter().take_while(|octet| octet.is_ascii_digit());
+    digits.fold(None, |number: Option<u32>, digit| {
+        let number = number.unwrap_or(0).saturating_mul(10);
+        Some(number.saturating_add(u32::from(digit - b'0')))
+    })
+}
+
+/// Tells whether a word can be the name of a header or a cookie (a token of RFC 9110).
+pub fn is_token(word: &str) -> bool {
+    let is_good = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
+    !word.is_empty() && word.bytes().all(is_good)
+}
+
 /// Reads an HTTP status that a response can have.
 pub fn http_status(word: &str) -> Result<u16, Problem> {
     match number(word, 100, 599) {
@@ -181,6 +207,38 @@ mod tests {
         ] {
             assert_eq!(points(value.as_bytes()), expected, "{value:?}");
         }
+    }
+
+    #[test]
+    fn octets_are_a_number_that_a_file_can_have() {
+        assert_eq!(octets("0"), Ok(0));
+        assert_eq!(octets("102400"), Ok(102_400));
+        assert_eq!(octets("9223372036854775807"), Ok(i64::MAX as u64));
+        for word in ["", "-1", "+1", "10k", "x", "1.5", " 1", "9223372036854775808", "0x10"] {
+            assert!(octets(word).is_err(), "{word:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_variable_begins_with_its_number() {
+        for (value, expected) in [
+            ("5", Some(5)),
+            ("5x", Some(5)),
+            (" 7 s", Some(7)),
+            ("0", Some(0)),
+            ("99999999999", Some(u32::MAX)),
+            ("", None),
+            ("x5", None),
+            ("-5", None),
+        ] {
+            assert_eq!(leading_number(value.as_bytes()), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_a_token() {
+        assert!(["X-Vip", "a", "$x!", "MODQOS_2"].into_iter().all(is_token));
+        assert!(!["", "a b", "a=b", "a;", "a:", "\u{e9}", "a\"b"].into_iter().any(is_token));
     }
 
     #[test]
