@@ -1,6 +1,7 @@
 //! Where httpd calls us: thin functions that turn pointers into values, run one phase of the engine, and
 //! turn its verdict into httpd's answer.
 
+pub mod body;
 pub mod connection;
 pub mod filters;
 pub mod goodbye;

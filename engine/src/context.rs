@@ -3,12 +3,13 @@
 use crate::atomic::{AtomicU32, Ordering};
 use crate::client::countries::Country;
 use crate::client::identity::Peer;
-use crate::log_event::LogSink;
+use crate::log_event::{self, LogEvent, LogSink};
 use crate::store::Store;
 use crate::store::children::{Child, Record, RecordId};
 use crate::store::clients::RowId;
-use crate::time::{Millis, Tick};
+use crate::time::{Millis, Seconds, Tick};
 use core::ffi::CStr;
+use core::fmt;
 
 /// What every phase is given.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,8 @@ impl Marks {
     pub const HTTP2: u32 = 1 << 5;
     /// It was refused by us.
     pub const REFUSED: u32 = 1 << 6;
+    /// Its address is marked as VIP, or a request on it made it one.
+    pub const VIP: u32 = 1 << 7;
 
     /// Sets a mark; true when it was not set before.
     pub fn set(&self, mark: u32) -> bool {
@@ -149,6 +152,65 @@ pub trait RequestView {
     fn unique_id(&mut self) -> &str;
     /// Holds the request up, its worker with it; returns the time after that.
     fn pause(&mut self, span: Millis) -> Tick;
+    /// Returns what is known of the length of its body.
+    fn body_length(&self) -> BodyLength;
+    /// Returns when it came, in seconds since 1970: for what outlives the server.
+    fn arrived_at(&self) -> u64;
+    /// Tells whether httpd made it for the sake of another request.
+    fn is_subrequest(&self) -> bool;
+    /// Fills in random octets; false when there are none to be had.
+    fn fill_randomly(&mut self, octets: &mut [u8]) -> bool;
+    /// Tells whether this is asked for the first time in this process, for events told of once.
+    fn is_first_time(&mut self, event: u16) -> bool;
+    /// Changes how long, and for how many requests, the connection is kept from now on.
+    fn keep_alive(&mut self, wanted: KeepAlive) -> Kept;
+    /// Changes how long the server waits for the client to send or take data, from now on.
+    fn wait_no_longer(&mut self, span: Seconds);
+    /// Marks the packets to the client.
+    fn set_dscp(&mut self, dscp: u8) -> Result<(), DscpFailure>;
+}
+
+/// How long the body of a request is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BodyLength {
+    /// There is none.
+    #[default]
+    None,
+    /// So many octets, and no more will be read.
+    Known(u64),
+    /// It shows when it has been read.
+    Unknown,
+    /// The header that should say it is no number.
+    Invalid,
+}
+
+/// For how long and how many requests a connection shall be kept; `None` leaves it as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// Seconds between two requests; 0 closes after this one.
+    pub timeout: Option<u32>,
+    /// Requests on the connection after the first; 0 is no limit.
+    pub max: Option<u32>,
+}
+
+/// What became of a wish to keep a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is done.
+    AsWanted,
+    /// The server cannot wait so long for a single connection; the rest is done.
+    NotForSoLong,
+    /// It means nothing on this connection: it carries HTTP/2.
+    NotHere,
+}
+
+/// Why packets could not be marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DscpFailure {
+    /// The connection has a socket.
+    pub has_socket: bool,
+    /// What the kernel said; -2 where it was not asked.
+    pub code: i32,
 }
 
 /// What was learned of a request so far, for whichever family wants to know.
@@ -183,6 +245,23 @@ impl Exchange<'_> {
     pub fn add_letter(&mut self, letter: Letter) {
         self.known.letters.add(letter);
     }
+
+    /// Writes an event of the request that is no denial; the id is added.
+    pub fn note(&mut self, event: &LogEvent, text: fmt::Arguments<'_>) {
+        note_number(event, self.request);
+        let id = self.request.unique_id();
+        let totals = Some(&self.moment.store.totals);
+        log_event::note(event, format_args!("{text}, id={id}"), totals, self.sink);
+    }
+}
+
+const ERROR_NOTES: &CStr = c"QS_ErrorNotes";
+
+/// Tells the request's error page, and the access log, which event was the last.
+pub fn note_number(event: &LogEvent, request: &mut dyn RequestView) {
+    let digit = |n: u16| b'0' + (n % 10) as u8;
+    let number = event.number;
+    request.set_variable(ERROR_NOTES, &[digit(number / 100), digit(number / 10), digit(number)]);
 }
 
 /// Event letters of `mod_qos_ev` (events-and-variables.md 4).

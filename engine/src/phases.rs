@@ -6,15 +6,16 @@
 //! Spec: model.md 6.
 
 use crate::client::identity::Peer;
-use crate::context::{Connection, Exchange, Letter, Marks, Moment, RequestView};
+use crate::context::{Connection, Exchange, Letter, Marks, Moment, RequestView, note_number};
 use crate::directive::InLocation;
 use crate::log_event::{self, Denial, Details, LogSink};
+use crate::rules::body_limit::Layer;
 use crate::rules::{
-    Facts, LocationSettings, Policy, client_limit, connection_limit, geo, variable,
+    Facts, LocationSettings, Policy, body_limit, client_limit, connection_limit,
+    connection_variable, geo, variable,
 };
 use crate::store::children::Record;
 use crate::verdict::{Answer, Verdict, Violation};
-use core::ffi::CStr;
 
 /// A new connection, before anything is allocated and before any TLS handshake (C1).
 /// `text` is the peer's address as httpd writes it; it is only asked for where a list needs it.
@@ -130,19 +131,47 @@ pub fn read_late(_rules: Rules<'_>, _exchange: &mut Exchange<'_>, _facts: &mut F
 
 /// The headers are parsed, before the main step (steps E to G): initial requests only, like all that
 /// judges. Rules judge what the client sent, not where httpd redirects it to: an error page is served.
-pub fn prepare(_rules: Rules<'_>, _exchange: &mut Exchange<'_>, _facts: &mut Facts) -> Answer {
+pub fn prepare(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) -> Answer {
     // E QS_LogEnv.
     // F location-level SetEnvIfPlus.
     // G the size of the body.
+    let location = rules.location.map(|location| &location.body_limit);
+    let limit = &rules.policy.body_limit;
+    if let Some(violation) = body_limit::judge(limit, location, exchange, &mut facts.body_limit)
+        && let Answer::Deny(status) = deny(rules.policy, &violation, exchange)
+    {
+        return Answer::Deny(status);
+    }
     Answer::Pass
+}
+
+/// Octets of a body were read: they are counted, and the first that are too many told of.
+pub fn receive(
+    rules: Rules<'_>,
+    exchange: &mut Exchange<'_>,
+    facts: &mut Facts,
+    layer: Layer,
+    count: u64,
+) -> Answer {
+    let Some(violation) = body_limit::receive(&mut facts.body_limit, layer, count) else {
+        return Answer::Pass;
+    };
+    let answer = deny(rules.policy, &violation, exchange);
+    if answer != Answer::Pass {
+        body_limit::refuse(&mut facts.body_limit);
+    }
+    answer
 }
 
 /// A request whose other modules' variables are known (step I, R5): initial requests only.
 pub fn admit(rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts) -> Answer {
     let policy = rules.policy;
     // I.4 keep-alive of the connection.
+    let is_log_only = policy.server.is_log_only;
+    connection_variable::keep_alive(&policy.connection_variable, is_log_only, exchange);
     // I.5 cookies of sessions are taken out, I.6 variables, then: is it a VIP?
     // I.7 the socket's timeout.
+    connection_variable::timeout(&policy.connection_variable, is_log_only, exchange);
     // I.10 event concurrency.
     // I.12 comparisons.
     // I.13 requests of one client at once, I.14 one after the other, I.15 the same for the server.
@@ -172,17 +201,13 @@ pub fn wants_response(rules: Rules<'_>) -> bool {
     !rules.policy.variable.on_status.is_empty()
         || rules.policy.variable.on_broken
         || rules.policy.connection_limit.close_above.is_some()
-        || rules.location.is_some_and(|location| !location.is_empty())
+        || rules.policy.connection_variable.wants_response()
+        || rules.location.is_some_and(|location| !location.variable.is_empty())
 }
 
 /// The head of a response goes out (step K, R7). `is_normal` is false for httpd's own error responses,
 /// for which only variables are set.
-pub fn respond(
-    rules: Rules<'_>,
-    exchange: &mut Exchange<'_>,
-    _facts: &mut Facts,
-    _is_normal: bool,
-) {
+pub fn respond(rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts, is_normal: bool) {
     exchange.connection.marks.set(Marks::RESPONDED);
     let status = exchange.request.status();
     // K.1 what the status sets: server first, then location.
@@ -192,7 +217,12 @@ pub fn respond(
     }
     // K.2 and K.3 what headers and variables set.
     // K.5 VIPs by response headers.
-    // K.8 QS_Set_DSCP. K.9 keep-alive again.
+    if is_normal {
+        // K.8 QS_Set_DSCP. K.9 keep-alive again.
+        let variables = &rules.policy.connection_variable;
+        connection_variable::mark_packets(variables, exchange);
+        connection_variable::keep_alive(variables, rules.policy.server.is_log_only, exchange);
+    }
 }
 
 /// Tells whether a connection shall not be kept after this response (K.10); `scope` is that of the
@@ -262,25 +292,16 @@ pub fn disconnect(
     }
 }
 
-const ERROR_NOTES: &CStr = c"QS_ErrorNotes";
-
 /// Denies a request, or tells that it would be denied.
 fn deny(policy: &Policy, violation: &Violation, exchange: &mut Exchange<'_>) -> Answer {
     exchange.add_letter(Letter::Denied);
     exchange.known.is_denied = true;
-    note_number(violation, exchange.request);
+    note_number(violation.event, exchange.request);
     let Exchange { moment, connection, request, sink, .. } = exchange;
     match enforce(policy, moment, connection.peer, violation, Some(&mut **request), *sink) {
         Verdict::Close => Answer::Deny(violation.status.unwrap_or(policy.server.error_status)),
         Verdict::Pass => Answer::Pass,
     }
-}
-
-fn note_number(violation: &Violation, request: &mut dyn RequestView) {
-    let digits = violation.event.number % 1000;
-    let digit = |n: u16| b'0' + (n % 10) as u8;
-    let text = [digit(digits / 100), digit(digits / 10), digit(digits)];
-    request.set_variable(ERROR_NOTES, &text);
 }
 
 fn enforce(

@@ -3,9 +3,11 @@
 //! This list is the only place that names them all. From it come the settings of a server, their merge,
 //! the policy, the flat table of directives, and the list of log events.
 
+pub mod body_limit;
 pub mod client_identity;
 pub mod client_limit;
 pub mod connection_limit;
+pub mod connection_variable;
 pub mod geo;
 pub mod server;
 pub mod unavailable;
@@ -14,6 +16,7 @@ pub mod variable;
 use crate::directive::{About, Arguments, InLocation, Place, Scope};
 use crate::log_event::LogEvent;
 use crate::values::{Capacity, Problem};
+use core::ffi::CStr;
 
 macro_rules! families {
     ($($family:ident),+ $(,)?) => {
@@ -118,7 +121,16 @@ pub const ABOUT: [&About; COUNT] = {
     all
 };
 
-families!(server, client_identity, connection_limit, client_limit, variable, geo);
+families!(
+    server,
+    client_identity,
+    connection_limit,
+    client_limit,
+    variable,
+    geo,
+    body_limit,
+    connection_variable,
+);
 
 /// Sets directive number `index`, as the configuration says. The error names the directive, the
 /// offending word and what is allowed.
@@ -154,6 +166,13 @@ pub fn set(
 }
 
 impl Policy {
+    /// Asks only for variables that can be set at all; `can_be_set` knows of whom. Until then all are
+    /// asked for.
+    pub fn listen(&mut self, can_be_set: &dyn Fn(&CStr) -> bool) {
+        self.body_limit.listen(can_be_set);
+        self.connection_variable.listen(can_be_set);
+    }
+
     /// Returns what several directives together say that cannot be meant.
     pub fn complaints(&self) -> impl Iterator<Item = &'static str> {
         let counts = self.client_limit.block.is_some();

@@ -3,7 +3,10 @@
 use crate::client::address::{Address, PrefixBits};
 use crate::client::countries::Countries;
 use crate::client::identity::Peer;
-use crate::context::{Aspect, Connection, Exchange, Known, Moment, RequestView};
+use crate::context::{
+    Aspect, BodyLength, Connection, DscpFailure, Exchange, KeepAlive, Kept, Known, Moment,
+    RequestView,
+};
 use crate::directive::{Arguments, Place};
 use crate::log_event::{Level, LogSink};
 use crate::phases::{self, Rules};
@@ -12,7 +15,7 @@ use crate::store::Store;
 use crate::store::children::Child;
 use crate::store::clients::Secret;
 use crate::store::layout::{Layout, PrivateMemory, ServerLimits};
-use crate::time::{Millis, Tick};
+use crate::time::{Millis, Seconds, Tick};
 use crate::values::Capacity;
 use crate::verdict::{Answer, Verdict};
 use core::ffi::CStr;
@@ -254,6 +257,15 @@ pub struct View {
     pub now: Tick,
     /// Milliseconds it was held up for.
     pub paused: u32,
+    pub body: BodyLength,
+    pub arrived_at: u64,
+    pub is_subrequest: bool,
+    pub has_random_data: bool,
+    pub told_once: Vec<u16>,
+    /// What was asked of its connection; this server keeps none longer than five seconds.
+    pub kept: KeepAlive,
+    pub waits: Option<Seconds>,
+    pub dscp: Option<u8>,
 }
 
 impl Default for View {
@@ -268,6 +280,14 @@ impl Default for View {
             known: Known::default(),
             now: Tick(1),
             paused: 0,
+            body: BodyLength::None,
+            arrived_at: 1_000_000,
+            is_subrequest: false,
+            has_random_data: true,
+            told_once: Vec::new(),
+            kept: KeepAlive::default(),
+            waits: None,
+            dscp: None,
         }
     }
 }
@@ -390,5 +410,42 @@ impl RequestView for View {
         self.paused += span.0;
         self.now = Tick(self.now.0 + span.0 * 16 / 1000);
         self.now
+    }
+
+    fn body_length(&self) -> BodyLength {
+        self.body
+    }
+
+    fn arrived_at(&self) -> u64 {
+        self.arrived_at
+    }
+
+    fn is_subrequest(&self) -> bool {
+        self.is_subrequest
+    }
+
+    fn fill_randomly(&mut self, octets: &mut [u8]) -> bool {
+        octets.fill(7);
+        self.has_random_data
+    }
+
+    fn is_first_time(&mut self, event: u16) -> bool {
+        let is_first = !self.told_once.contains(&event);
+        self.told_once.push(event);
+        is_first
+    }
+
+    fn keep_alive(&mut self, wanted: KeepAlive) -> Kept {
+        self.kept = wanted;
+        if wanted.timeout > Some(5) { Kept::NotForSoLong } else { Kept::AsWanted }
+    }
+
+    fn wait_no_longer(&mut self, span: Seconds) {
+        self.waits = Some(span);
+    }
+
+    fn set_dscp(&mut self, dscp: u8) -> Result<(), DscpFailure> {
+        self.dscp = Some(dscp);
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use crate::ffi::bindings::{self as httpd, conn_rec};
 use crate::ffi::guard::{Callback, guard};
 use crate::hooks::goodbye;
 use crate::httpd::connection::{Connection, Text, Texts, Tracked};
+use crate::httpd::keep_alive::Wishes;
 use crate::httpd::server::Server;
 use crate::shm::child;
 use crate::shm::segment::{self, Shared};
@@ -105,7 +106,12 @@ pub unsafe extern "C" fn pre_connection_late(connection: *mut conn_rec, _: *mut 
             country: engine.country.map(|country| Text::word(country.code())),
             id: connection_id(connection),
         };
-        let tracked = Tracked { connection: engine, config: arrival.config, texts };
+        let tracked = Tracked {
+            connection: engine,
+            config: arrival.config,
+            texts,
+            wishes: Wishes::default(),
+        };
         // In the connection's pool: it owns nothing but numbers, so no destructor is missed.
         let Some(tracked) = pool.place_undropped(tracked) else { return DECLINED };
         connection.track(tracked);

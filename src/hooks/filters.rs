@@ -2,8 +2,8 @@
 
 use crate::ffi::bindings::{self as httpd, ap_filter_t, apr_bucket_brigade, request_rec};
 use crate::ffi::guard::{Callback, guard};
-use crate::hooks::goodbye;
 use crate::hooks::live::Live;
+use crate::hooks::{body, goodbye};
 use core::ffi::CStr;
 use core::ptr::null_mut;
 use qos_engine::phases;
@@ -32,6 +32,7 @@ pub unsafe extern "C" fn insert_error_filter(request: *mut request_rec) {
 unsafe fn insert(pointer: *mut request_rec, filter: &'static CStr) {
     // SAFETY: alive while the hook runs.
     let Some(live) = (unsafe { Live::of(pointer) }) else { return };
+    body::watch_answer(&live);
     if phases::wants_response(live.rules())
         && let Some(connection) = live.connection()
     {

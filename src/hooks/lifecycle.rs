@@ -4,7 +4,7 @@ use crate::config::{self, ServerConfig};
 use crate::countries;
 use crate::ffi::bindings::{self as httpd, apr_pool_t, server_rec};
 use crate::ffi::guard::{Callback, guard};
-use crate::httpd::{mpm, server::Server};
+use crate::httpd::{config_tree, keep_alive, mpm, server::Server};
 use crate::shm::{child, segment};
 use core::ffi::c_int;
 use qos_engine::log_event::{self, Level, LogEvent};
@@ -84,7 +84,11 @@ fn bring_into_force(base: Server) -> Result<(), String> {
     let policies: Vec<(Server, &ServerConfig, &Policy)> = owners
         .iter()
         .map(|(server, config)| {
-            let resolve = || Policy::resolve(&config.settings, computed);
+            let resolve = || {
+                let mut policy = Policy::resolve(&config.settings, computed);
+                policy.listen(&config_tree::can_be_set);
+                policy
+            };
             (*server, *config, config.policy.get_or_init(resolve))
         })
         .collect();
@@ -246,6 +250,7 @@ fn hash(text: &str, place: u32) -> u64 {
 pub unsafe extern "C" fn child_init(_: *mut apr_pool_t, base: *mut server_rec) {
     static CALLBACK: Callback = Callback::new("child_init");
     guard(&CALLBACK, (), || {
+        keep_alive::forget();
         let Some(shared) = segment::shared() else { return };
         if !child::enter(shared)
             // SAFETY: httpd hands the base server.

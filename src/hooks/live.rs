@@ -70,6 +70,11 @@ impl Live {
         Rules { policy: self.state().place.policy, location }
     }
 
+    /// Returns what the families keep for it.
+    pub fn facts(&self) -> &Facts {
+        &self.state().facts
+    }
+
     /// Runs a phase of the engine.
     pub fn run<T>(
         &mut self,

@@ -1,6 +1,6 @@
 //! Every hook and filter on one page, each with its place and why.
 
-use super::{connection, filters, goodbye, lifecycle, log, request};
+use super::{body, connection, filters, goodbye, lifecycle, log, request};
 use crate::ffi::bindings::{self as httpd, apr_pool_t};
 use crate::ffi::guard::{Callback, guard, install_panic_hook};
 use core::ffi::{c_char, c_int};
@@ -107,6 +107,8 @@ unsafe fn life_of_a_request() {
     const FIXERS: Modules<3> = [c"mod_ssl.c".as_ptr(), c"mod_setenvifplus.c".as_ptr(), null()];
     // SAFETY: see `register_hooks`.
     unsafe {
+        // Before httpd waits for the next request of a connection that it has kept.
+        httpd::ap_hook_create_request(Some(request::create_request), null(), null(), MIDDLE);
         // Before mod_setenvif, whose conditions shall see our variables.
         httpd::ap_hook_post_read_request(
             Some(request::post_read_request),
@@ -157,10 +159,31 @@ unsafe fn life_of_a_request() {
                 httpd::AP_FTYPE_RESOURCE + 1,
             );
         }
+        // Below whatever unpacks a body, and above it. The answer is looked at before anybody else sees it.
+        for (name, filter, kind) in [
+            (body::SENT, body::sent as InputFilterFunction, httpd::AP_FTYPE_PROTOCOL - 1),
+            (body::UNPACKED, body::unpacked, httpd::AP_FTYPE_RESOURCE),
+        ] {
+            httpd::ap_register_input_filter(name.as_ptr(), Some(filter), None, kind);
+        }
+        httpd::ap_register_output_filter(
+            body::ANSWER.as_ptr(),
+            Some(body::answer),
+            None,
+            httpd::AP_FTYPE_RESOURCE,
+        );
         // First, so that the access log sees what we set.
         httpd::ap_hook_log_transaction(Some(log::log_transaction), null(), null(), FIRST);
     }
 }
+
+type InputFilterFunction = unsafe extern "C" fn(
+    *mut httpd::ap_filter_t,
+    *mut httpd::apr_bucket_brigade,
+    httpd::ap_input_mode_t,
+    httpd::apr_read_type_e,
+    httpd::apr_off_t,
+) -> httpd::apr_status_t;
 
 type FilterFunction = unsafe extern "C" fn(
     *mut httpd::ap_filter_t,

@@ -1,20 +1,34 @@
 //! A request comes: it learns what its connection knows, and is admitted or denied.
 
-use super::live::Live;
+use super::{body, live::Live};
 use crate::ffi::bindings::{self as httpd, request_rec};
 use crate::ffi::guard::{Callback, guard};
+use crate::httpd::{keep_alive, request::Request};
 use core::ffi::{CStr, c_int};
-use qos_engine::context::{Exchange, Marks};
-use qos_engine::phases::{self, Rules};
-use qos_engine::rules::{Facts, geo};
+use qos_engine::context::Marks;
+use qos_engine::phases;
+use qos_engine::rules::{body_limit, geo};
 use qos_engine::verdict::Answer;
 
 const DECLINED: c_int = httpd::DECLINED;
+const OK: c_int = httpd::OK as c_int;
 
 /// What an error document, or any target of an internal redirect, takes over from where it came from
 /// (variables.md 6).
 pub const INHERITED: [&CStr; 4] =
     [c"QS_ErrorNotes", c"QS_Block", c"QS_Block_seen", c"QS_Block_Decrement"];
+
+/// A connection is about to be waited on for a request.
+pub unsafe extern "C" fn create_request(request: *mut request_rec) -> c_int {
+    static CALLBACK: Callback = Callback::new("create_request");
+    guard(&CALLBACK, OK, || {
+        // SAFETY: httpd's argument, alive while the hook runs.
+        if let Some(request) = unsafe { Request::new(request) } {
+            keep_alive::wait(request);
+        }
+        OK
+    })
+}
 
 pub unsafe extern "C" fn post_read_request(request: *mut request_rec) -> c_int {
     static CALLBACK: Callback = Callback::new("post_read_request");
@@ -61,13 +75,27 @@ pub unsafe extern "C" fn post_read_request_late(request: *mut request_rec) -> c_
 pub unsafe extern "C" fn header_parser_early(request: *mut request_rec) -> c_int {
     static CALLBACK: Callback = Callback::new("header_parser_early");
     // SAFETY: httpd's argument, alive while the hook runs.
-    guard(&CALLBACK, DECLINED, || unsafe { judge(request, phases::prepare) })
+    guard(&CALLBACK, DECLINED, || unsafe {
+        judge(request, |live| {
+            let (answer, watched) = live.run(|rules, exchange, facts| {
+                let answer = phases::prepare(rules, exchange, facts);
+                (answer, body_limit::watched(exchange, &mut facts.body_limit))
+            });
+            body::watch(live, watched);
+            answer
+        })
+    })
 }
 
 pub unsafe extern "C" fn header_parser(request: *mut request_rec) -> c_int {
     static CALLBACK: Callback = Callback::new("header_parser");
     // SAFETY: httpd's argument, alive while the hook runs.
-    guard(&CALLBACK, DECLINED, || unsafe { judge(request, phases::admit) })
+    guard(&CALLBACK, DECLINED, || unsafe {
+        judge(request, |live| {
+            keep_alive::apply(live.request, live.tracked());
+            live.run(phases::admit)
+        })
+    })
 }
 
 pub unsafe extern "C" fn fixups(request: *mut request_rec) -> c_int {
@@ -85,17 +113,14 @@ pub unsafe extern "C" fn fixups(request: *mut request_rec) -> c_int {
 ///
 /// # Safety
 /// `request` is what httpd handed to a hook.
-unsafe fn judge(
-    request: *mut request_rec,
-    phase: fn(Rules<'_>, &mut Exchange<'_>, &mut Facts) -> Answer,
-) -> c_int {
+unsafe fn judge(request: *mut request_rec, phase: impl FnOnce(&mut Live) -> Answer) -> c_int {
     // SAFETY: the caller's word.
     let Some(mut live) = (unsafe { Live::of(request) }) else { return DECLINED };
     // Rules judge what the client sent, not where httpd redirects it to: an error page is served.
     if !live.request.is_initial() {
         return DECLINED;
     }
-    match live.run(phase) {
+    match phase(&mut live) {
         Answer::Deny(status) => deny(&live, status),
         Answer::Pass => DECLINED,
     }

@@ -2,7 +2,7 @@
 
 use crate::config::{self, ServerConfig};
 use crate::ffi::bindings::{self as httpd, conn_rec};
-use crate::httpd::{pool::Pool, server::Server};
+use crate::httpd::{keep_alive::Wishes, pool::Pool, server::Server};
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr::NonNull;
 use qos_engine::client::address::Address;
@@ -21,6 +21,8 @@ pub struct Tracked {
     pub config: &'static ServerConfig,
     /// The variables that are the same for all of its requests, as C text.
     pub texts: Texts,
+    /// What its requests have asked for, for the rest of its life.
+    pub wishes: Wishes,
 }
 
 /// Numbers as C text, written once per connection.
@@ -157,6 +159,16 @@ impl Connection {
         unsafe { (*self.0.as_ptr()).keepalive = httpd::AP_CONN_CLOSE };
     }
 
+    /// Tells whether httpd has decided to keep the connection for another request.
+    pub fn is_kept(self) -> bool {
+        self.record().keepalive == httpd::AP_CONN_KEEPALIVE
+    }
+
+    /// Returns for how many requests the connection was kept.
+    pub fn kept_requests(self) -> u32 {
+        u32::try_from(self.record().keepalives).unwrap_or(0)
+    }
+
     /// Returns the number that httpd gives the connection.
     pub fn id(self) -> core::ffi::c_long {
         self.record().id
@@ -262,7 +274,7 @@ impl Connection {
 
     /// Returns the socket's descriptor. It is open until pre_close_connection is over, and while there
     /// are streams; nobody asks later.
-    fn descriptor(self) -> Option<libc::c_int> {
+    pub fn descriptor(self) -> Option<libc::c_int> {
         let mut descriptor = -1;
         // SAFETY: httpd's socket of a live connection.
         unsafe {

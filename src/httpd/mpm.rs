@@ -1,7 +1,8 @@
 //! What the multi-processing module says of itself.
 
 use crate::ffi::bindings as httpd;
-use core::ffi::{CStr, c_char, c_int};
+use crate::httpd::config_tree;
+use core::ffi::{CStr, c_int};
 use qos_engine::store::layout::ServerLimits;
 use qos_engine::values::Capacity;
 
@@ -24,30 +25,23 @@ pub fn capacity() -> Capacity {
 /// Returns how many idle connections a child keeps open for each of its threads: event's
 /// AsyncRequestWorkerFactor. The MPM has no word for it, so it is read where it is written.
 fn idle_per_thread() -> u32 {
-    if query(httpd::AP_MPMQ_IS_ASYNC as c_int) == 0 {
+    if !is_async() {
         return 0;
     }
     let mut factor = 2.0;
-    // SAFETY: httpd's tree of the configuration that is being brought into force; nobody changes it.
-    let mut open: Vec<*const httpd::ap_directive_t> = vec![unsafe { httpd::ap_conftree }];
-    while let Some(directive) = open.pop() {
-        // SAFETY: null, or a node of that tree.
-        let Some(directive) = (unsafe { directive.as_ref() }) else { continue };
-        if is(directive.directive, c"AsyncRequestWorkerFactor") && !directive.args.is_null() {
-            // SAFETY: C text of the configuration.
-            let word = unsafe { CStr::from_ptr(directive.args) }.to_str().unwrap_or("");
-            factor = word.trim().parse::<f64>().unwrap_or(factor);
+    // The last one written holds.
+    config_tree::each(&mut |directive, words| {
+        if directive.eq_ignore_ascii_case(b"AsyncRequestWorkerFactor") {
+            let word = core::str::from_utf8(words).unwrap_or("").trim();
+            factor = word.parse::<f64>().unwrap_or(factor);
         }
-        // What stands in a section comes before what follows it: the last one written holds.
-        open.extend([directive.next.cast_const(), directive.first_child.cast_const()]);
-    }
+    });
     factor.ceil() as u32
 }
 
-fn is(name: *const c_char, wanted: &CStr) -> bool {
-    // SAFETY: null, or C text of the configuration.
-    !name.is_null()
-        && unsafe { CStr::from_ptr(name) }.to_bytes().eq_ignore_ascii_case(wanted.to_bytes())
+/// Tells whether connections wait for their next request in a queue of the server, not on a worker.
+pub fn is_async() -> bool {
+    query(httpd::AP_MPMQ_IS_ASYNC as c_int) != 0
 }
 
 /// Returns the limits that no restart can change.

@@ -4,17 +4,21 @@ use crate::config;
 use crate::ffi::bindings::{self as httpd, apr_table_t, request_rec};
 use crate::httpd::{
     connection::{Connection, Text, Tracked},
+    keep_alive,
     pool::Pool,
+    random,
     server::Server,
+    socket,
 };
 use crate::shm::segment::{self, Shared};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, Ordering};
-use qos_engine::context::{Aspect, Known, RequestView};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use qos_engine::context::{Aspect, BodyLength, DscpFailure, KeepAlive, Kept, Known, RequestView};
 use qos_engine::log_event::{Level, LogSink};
 use qos_engine::rules::{Facts, LocationSettings, Policy};
-use qos_engine::time::{Millis, Tick};
+use qos_engine::time::{Millis, Seconds, Tick};
+use qos_engine::values::octets;
 
 /// A request of httpd's.
 #[derive(Clone, Copy)]
@@ -81,6 +85,17 @@ impl Request {
     pub fn server(self) -> Option<Server> {
         // SAFETY: a server of the configuration that this child serves.
         unsafe { Server::new(self.record().server) }
+    }
+
+    /// Returns that server's record itself.
+    pub fn server_record(self) -> *mut httpd::server_rec {
+        self.record().server
+    }
+
+    /// Gives the request another record of the same server.
+    pub fn set_server_record(self, record: *mut httpd::server_rec) {
+        // SAFETY: alive by `new`, and this thread works on it; the record stays as long as the child.
+        unsafe { (*self.0.as_ptr()).server = record };
     }
 
     /// Returns our configuration of that server.
@@ -374,6 +389,56 @@ impl RequestView for View {
     fn pause(&mut self, span: Millis) -> Tick {
         std::thread::sleep(std::time::Duration::from_millis(span.0.into()));
         segment::shared().map_or(Tick(0), |shared| shared.now())
+    }
+
+    fn body_length(&self) -> BodyLength {
+        if self.header(c"Transfer-Encoding").is_some() {
+            return BodyLength::Unknown;
+        }
+        match self.header(c"Content-Length") {
+            None => BodyLength::None,
+            Some(length) => {
+                match core::str::from_utf8(length).ok().and_then(|text| octets(text).ok()) {
+                    None => BodyLength::Invalid,
+                    Some(0) => BodyLength::None,
+                    Some(length) => BodyLength::Known(length),
+                }
+            }
+        }
+    }
+
+    fn arrived_at(&self) -> u64 {
+        u64::try_from(self.record().request_time / 1_000_000).unwrap_or(0)
+    }
+
+    fn is_subrequest(&self) -> bool {
+        self.request.main().is_some()
+    }
+
+    fn fill_randomly(&mut self, octets: &mut [u8]) -> bool {
+        random::fill(octets)
+    }
+
+    fn is_first_time(&mut self, event: u16) -> bool {
+        static TOLD: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
+        let bit = 1 << (event % 64);
+        TOLD.get(usize::from(event / 64))
+            .is_some_and(|told| told.fetch_or(bit, Ordering::Relaxed) & bit == 0)
+    }
+
+    fn keep_alive(&mut self, wanted: KeepAlive) -> Kept {
+        keep_alive::change(self.request, wanted)
+    }
+
+    fn wait_no_longer(&mut self, span: Seconds) {
+        keep_alive::wait_no_longer(self.request, span);
+    }
+
+    fn set_dscp(&mut self, dscp: u8) -> Result<(), DscpFailure> {
+        match self.request.connection() {
+            Some(connection) => socket::set_dscp(connection, dscp),
+            None => Err(DscpFailure { has_socket: false, code: -1 }),
+        }
     }
 }
 

@@ -37,6 +37,11 @@ impl Server {
         core::iter::successors(Some(self), |server| unsafe { Server::new(server.record().next) })
     }
 
+    /// Returns how many seconds a connection is kept idle.
+    pub fn keep_alive_timeout(self) -> u32 {
+        u32::try_from(self.record().keep_alive_timeout / 1_000_000).unwrap_or(0)
+    }
+
     /// Tells whether this is a `<VirtualHost>`.
     pub fn is_virtual(self) -> bool {
         self.record().is_virtual != 0

@@ -11,8 +11,10 @@
 #[macro_use]
 mod harness;
 
+mod body_limit;
 mod child_death;
 mod connection_limit;
+mod connection_variable;
 mod directive;
 mod eviction;
 mod geo;

@@ -72,7 +72,6 @@ pub const DIRECTIVES: &[About] = &[
     refused(c"QS_RequestHeaderFilterRule", "request-filter.md"),
     refused(c"QS_ResponseHeaderFilter", "request-filter.md"),
     refused(c"QS_ResponseHeaderFilterRule", "request-filter.md"),
-    refused(c"QS_LimitRequestBody", "request-filter.md"),
     refused(c"QS_DeflateReqBody", "request-filter.md"),
     refused(c"QS_MileStone", "request-filter.md"),
     refused(c"QS_MileStoneTimeout", "request-filter.md"),

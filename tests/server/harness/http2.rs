@@ -47,6 +47,12 @@ impl Curl {
         Curl { command, base: format!("{scheme}://127.0.0.1:{}", httpd.port()) }
     }
 
+    /// Adds options of curl's own.
+    pub fn with(mut self, options: &[&str]) -> Curl {
+        self.command.args(options);
+        self
+    }
+
     /// Gets the paths one after the other, on one connection as long as the server allows it.
     pub fn get(mut self, paths: &[&str]) -> CurlOutcome {
         for path in paths {
