@@ -71,6 +71,7 @@ const fn row(about: &'static About, index: usize) -> command_rec {
     let (func, args_how) = match about.arity {
         Arity::One => (httpd::cmd_func { take1: Some(take1) }, httpd::TAKE1),
         Arity::Two => (httpd::cmd_func { take2: Some(take2) }, httpd::TAKE2),
+        Arity::Three => (httpd::cmd_func { take3: Some(take3) }, httpd::TAKE3),
         Arity::TwoOrThree => (httpd::cmd_func { take3: Some(take3) }, httpd::TAKE23),
         Arity::OneOrTwo => (httpd::cmd_func { take2: Some(take2) }, httpd::TAKE12),
         Arity::Any => (httpd::cmd_func { take_argv: Some(take_argv) }, httpd::TAKE_ARGV),
@@ -115,7 +116,7 @@ unsafe extern "C" fn take3(
     second: *const c_char,
     third: *const c_char,
 ) -> *const c_char {
-    // SAFETY: httpd's contract for TAKE23; a missing word is null.
+    // SAFETY: httpd's contract for TAKE3 and TAKE23; a missing word is null.
     unsafe { take(command, location, &[first, second, third]) }
 }
 

@@ -7,6 +7,7 @@ use crate::log_event::{self, LogEvent, LogSink};
 use crate::store::Store;
 use crate::store::children::{Child, Record, RecordId};
 use crate::store::clients::RowId;
+use crate::store::loans::Purse;
 use crate::time::{Millis, Seconds, Tick};
 use core::ffi::CStr;
 use core::fmt;
@@ -222,6 +223,8 @@ pub struct Known {
     pub is_vip: bool,
     /// Denied, in log-only mode too.
     pub is_denied: bool,
+    /// `mod_qos_cr`: requests that its location served with this one, where a rule counts them.
+    pub rule_requests: Option<u32>,
 }
 
 /// A request under way, as a phase hands it to a rule.
@@ -234,6 +237,8 @@ pub struct Exchange<'a> {
     pub is_initial: bool,
     /// What was learned so far.
     pub known: &'a mut Known,
+    /// What it has on loan: given back when it is logged, or when its memory ends.
+    pub purse: &'a mut Purse,
     /// httpd's request.
     pub request: &'a mut dyn RequestView,
     /// Where its log lines go.

@@ -18,6 +18,8 @@ pub enum Arity {
     Two,
     /// Two, and a third that may be left out.
     TwoOrThree,
+    /// Exactly three.
+    Three,
     /// As many as are written.
     Any,
 }

@@ -10,4 +10,6 @@ pub mod cookie;
 mod dialect;
 mod linear;
 pub mod pattern;
+pub mod prefixes;
 pub mod template;
+pub mod uri;

@@ -12,7 +12,7 @@ use crate::log_event::{self, Denial, Details, LogSink};
 use crate::rules::body_limit::Layer;
 use crate::rules::{
     Facts, LocationSettings, Policy, body_limit, client_limit, connection_limit,
-    connection_variable, geo, variable,
+    connection_variable, delay, event_limit, geo, request_limit, variable,
 };
 use crate::store::children::Record;
 use crate::verdict::{Answer, Verdict, Violation};
@@ -164,7 +164,7 @@ pub fn receive(
 }
 
 /// A request whose other modules' variables are known (step I, R5): initial requests only.
-pub fn admit(rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts) -> Answer {
+pub fn admit(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) -> Answer {
     let policy = rules.policy;
     // I.4 keep-alive of the connection.
     let is_log_only = policy.server.is_log_only;
@@ -172,7 +172,18 @@ pub fn admit(rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts) 
     // I.5 cookies of sessions are taken out, I.6 variables, then: is it a VIP?
     // I.7 the socket's timeout.
     connection_variable::timeout(&policy.connection_variable, is_log_only, exchange);
-    // I.10 event concurrency.
+    // I.10 event concurrency: all rules count, and each that is exceeded tells of it.
+    let mut answer = Answer::Pass;
+    for rule in &policy.event_limit.rules {
+        if let Some(violation) = event_limit::count(rule, exchange)
+            && let denied @ Answer::Deny(_) = deny(policy, &violation, exchange)
+        {
+            answer = denied;
+        }
+    }
+    if answer != Answer::Pass {
+        return answer;
+    }
     // I.12 comparisons.
     // I.13 requests of one client at once, I.14 one after the other, I.15 the same for the server.
     // I.16 rules of the client: events per second, blocks, limits. Counted before it is judged: the event
@@ -186,8 +197,16 @@ pub fn admit(rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts) 
     {
         return Answer::Deny(status);
     }
-    // I.17 rules of the location.
-    // I.18 QS_Delay.
+    // I.17 rules of the location: requests at once, of all and then of some.
+    for count in [request_limit::count_location, request_limit::count_conditional] {
+        if let Some(violation) = count(&policy.request_limit, exchange, &mut facts.request_limit)
+            && let Answer::Deny(status) = deny(policy, &violation, exchange)
+        {
+            return Answer::Deny(status);
+        }
+    }
+    // I.18 QS_Delay. Who waits is counted meanwhile.
+    delay::pause(policy.server.is_log_only, exchange);
     Answer::Pass
 }
 
@@ -238,7 +257,7 @@ pub fn closes_after_response(policy: &Policy, exchange: &mut Exchange<'_>, scope
 }
 
 /// A request is logged (step L, R9): what its response made of it is counted.
-pub fn finish(rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts, is_aborted: bool) {
+pub fn finish(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts, is_aborted: bool) {
     let policy = rules.policy;
     let marks = &exchange.connection.marks;
     marks.set(Marks::REQUEST_SEEN);
@@ -250,18 +269,16 @@ pub fn finish(rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts,
     // L.5 counters of the client: decrements, clears, events of the response.
     client_limit::finish(&policy.client_limit, exchange);
     // L.7 what the request holds is given back.
+    request_limit::finish(exchange, &facts.request_limit);
+    exchange.moment.store.give_all(exchange.purse, exchange.moment.now);
     if exchange.connection.is_vip {
         exchange.add_letter(Letter::Vip);
     }
 }
 
 /// The request's memory ends, whether it was logged or not: what it still holds is given back.
-pub fn release(
-    _policy: &Policy,
-    _moment: &Moment<'_>,
-    _connection: &Connection,
-    _facts: &mut Facts,
-) {
+pub fn release(_rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts) {
+    exchange.moment.store.give_all(exchange.purse, exchange.moment.now);
 }
 
 /// A connection is over (C4), whatever way it ended: it is an event itself, perhaps, and gives back all.

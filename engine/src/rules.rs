@@ -8,13 +8,17 @@ pub mod client_identity;
 pub mod client_limit;
 pub mod connection_limit;
 pub mod connection_variable;
+pub mod delay;
+pub mod event_limit;
 pub mod geo;
+pub mod request_limit;
 pub mod server;
 pub mod unavailable;
 pub mod variable;
 
 use crate::directive::{About, Arguments, InLocation, Place, Scope};
 use crate::log_event::LogEvent;
+use crate::store::{Store, owned};
 use crate::values::{Capacity, Problem};
 use core::ffi::CStr;
 
@@ -126,6 +130,8 @@ families!(
     client_identity,
     connection_limit,
     client_limit,
+    request_limit,
+    event_limit,
     variable,
     geo,
     body_limit,
@@ -171,6 +177,27 @@ impl Policy {
     pub fn listen(&mut self, can_be_set: &dyn Fn(&CStr) -> bool) {
         self.body_limit.listen(can_be_set);
         self.connection_variable.listen(can_be_set);
+    }
+
+    /// Finds the counters of all rules, those of earlier configurations again. `server` is the tag of the
+    /// server that counts. Only the parent calls this, when the policy comes into force.
+    pub fn find_rows(
+        &mut self,
+        store: &Store<'_>,
+        server: u64,
+        generation: u32,
+    ) -> Result<(), &'static str> {
+        let mut find = |kind: &str, text: &str| {
+            let tag = owned::tag(server, &[kind, text]);
+            store.rules.find(tag, generation).ok_or("too many rules with counters of their own")
+        };
+        self.request_limit.find_rows(&mut find)?;
+        self.event_limit.find_rows(&mut find)
+    }
+
+    /// Tells whether any rule counts requests.
+    pub fn counts_requests(&self) -> bool {
+        self.request_limit.has_rules() || !self.event_limit.rules.is_empty()
     }
 
     /// Returns what several directives together say that cannot be meant.

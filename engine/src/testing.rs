@@ -15,6 +15,7 @@ use crate::store::Store;
 use crate::store::children::Child;
 use crate::store::clients::Secret;
 use crate::store::layout::{Layout, PrivateMemory, ServerLimits};
+use crate::store::loans::Purse;
 use crate::time::{Millis, Seconds, Tick};
 use crate::values::Capacity;
 use crate::verdict::{Answer, Verdict};
@@ -124,10 +125,11 @@ pub struct World {
 impl World {
     pub fn new(configuration: &str) -> World {
         let memory = PrivateMemory::new(Layout::new(LIMITS, 640));
-        let policy = Policy::resolve(
+        let mut policy = Policy::resolve(
             &settings(configuration),
             Capacity { max_clients: 40, connections: 40 },
         );
+        policy.find_rows(&World::store(&memory), 1, 1).expect("rows for all rules");
         let child = World::store(&memory).children.enter(7);
         World { memory, policy, lines: Vec::new(), now: Tick::from_millis(1000), child }
     }
@@ -171,18 +173,21 @@ impl World {
     ) -> T {
         view.now = self.now;
         let mut known = view.known;
+        let mut purse = core::mem::take(&mut view.purse);
         let result = self.with(|policy, moment, sink| {
             let mut exchange = Exchange {
                 moment: *moment,
                 connection,
                 is_initial: true,
                 known: &mut known,
+                purse: &mut purse,
                 request: view,
                 sink,
             };
             then(Rules { policy, location: None }, &mut exchange)
         });
         view.known = known;
+        view.purse = purse;
         result
     }
 
@@ -223,7 +228,7 @@ impl World {
         self.exchange(connection, view, |rules, exchange| {
             phases::respond(rules, exchange, &mut facts, answer == Answer::Pass);
             phases::finish(rules, exchange, &mut facts, false);
-            phases::release(rules.policy, &exchange.moment, connection, &mut facts);
+            phases::release(rules, exchange, &mut facts);
         });
     }
 
@@ -254,6 +259,7 @@ pub struct View {
     pub status: u16,
     pub is_tls: bool,
     pub known: Known,
+    pub purse: Purse,
     pub now: Tick,
     /// Milliseconds it was held up for.
     pub paused: u32,
@@ -278,6 +284,7 @@ impl Default for View {
             status: 200,
             is_tls: false,
             known: Known::default(),
+            purse: Purse::default(),
             now: Tick(1),
             paused: 0,
             body: BodyLength::None,

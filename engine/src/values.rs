@@ -160,6 +160,34 @@ pub fn http_status(word: &str) -> Result<u16, Problem> {
     }
 }
 
+/// A number in decimal digits, for variables: nothing is allocated.
+#[derive(Clone, Copy, Debug)]
+pub struct Digits {
+    octets: [u8; 10],
+    start: usize,
+}
+
+impl Digits {
+    /// Writes a number down.
+    pub fn of(number: u32) -> Digits {
+        let (mut octets, mut start, mut rest) = ([b'0'; 10], 10, number);
+        for octet in octets.iter_mut().rev() {
+            *octet = b'0' + (rest % 10) as u8;
+            start -= 1;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        Digits { octets, start }
+    }
+
+    /// Returns the digits.
+    pub fn octets(&self) -> &[u8] {
+        self.octets.get(self.start..).unwrap_or(&[])
+    }
+}
+
 /// Tells whether httpd has a status line for an error status.
 pub fn is_known_error_status(status: u16) -> bool {
     matches!(status, 400..=417 | 421..=426 | 428 | 429 | 431 | 451 | 500..=508 | 510 | 511)
@@ -216,6 +244,13 @@ mod tests {
         assert_eq!(octets("9223372036854775807"), Ok(i64::MAX as u64));
         for word in ["", "-1", "+1", "10k", "x", "1.5", " 1", "9223372036854775808", "0x10"] {
             assert!(octets(word).is_err(), "{word:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_number_is_written_down_without_leading_zeroes() {
+        for number in [0, 7, 10, 99, 100, 4_294_967_295] {
+            assert_eq!(Digits::of(number).octets(), number.to_string().as_bytes());
         }
     }
 

@@ -9,8 +9,9 @@ use crate::shm::{child, segment};
 use core::ffi::c_int;
 use qos_engine::log_event::{self, Level, LogEvent};
 use qos_engine::rules::{
-    Policy, client_identity, connection_limit, geo, server as server_rules, variable,
+    Policy, client_identity, connection_limit, geo, request_limit, server as server_rules, variable,
 };
+use qos_engine::store::owned;
 use qos_engine::values::Unreachable;
 use std::collections::HashMap;
 
@@ -81,46 +82,48 @@ pub unsafe extern "C" fn post_config(
 fn bring_into_force(base: Server) -> Result<(), String> {
     let computed = mpm::capacity();
     let owners = owners(base);
-    let policies: Vec<(Server, &ServerConfig, &Policy)> = owners
+    let mut resolved: Vec<Policy> = owners
         .iter()
-        .map(|(server, config)| {
-            let resolve = || {
-                let mut policy = Policy::resolve(&config.settings, computed);
-                policy.listen(&config_tree::can_be_set);
-                policy
-            };
-            (*server, *config, config.policy.get_or_init(resolve))
+        .map(|(_, config)| {
+            let mut policy = Policy::resolve(&config.settings, computed);
+            policy.listen(&config_tree::can_be_set);
+            policy
         })
         .collect();
-    let Some((_, _, base_policy)) = policies.first() else { return Ok(()) };
+    let Some(base_policy) = resolved.first() else { return Ok(()) };
     let shared = segment::find_or_make(base, &base_policy.client_identity)?;
 
     let generation = shared.next_generation();
-    let mut used: HashMap<u64, u32> = HashMap::new();
-    for (server, config, policy) in &policies {
+    let tags = tags(owners.iter().map(|(server, _)| *server));
+    for (tag, policy) in tags.iter().zip(&mut resolved) {
+        policy.find_rows(&shared.store, *tag, generation)?;
+    }
+    let policies: Vec<(Server, &ServerConfig, &Policy)> = owners
+        .iter()
+        .zip(resolved)
+        .map(|((server, config), policy)| (*server, *config, config.policy.get_or_init(|| policy)))
+        .collect();
+    let Some((_, base_config, base_policy)) = policies.first() else { return Ok(()) };
+
+    for ((server, config, policy), tag) in policies.iter().zip(&tags) {
         let owns_counters = !server.is_virtual()
             || policy.connection_limit.has_own_limit
             || !base_policy.connection_limit.has_own_limit;
-        let owner = if owns_counters { *server } else { base };
-        let times = used.entry(hash(&owner.identity(), 0)).or_default();
-        // Two hosts of one name and address are told apart by their order.
-        let place = if owns_counters {
-            *times += 1;
-            *times
-        } else {
-            1
-        };
-        let tag = hash(&owner.identity(), place);
-        let scope = shared.store.scopes.find(tag, generation);
+        let tag = if owns_counters { Some(tag) } else { tags.first() };
+        let scope = tag.and_then(|tag| shared.store.scopes.find(*tag, generation));
         config.scope.set(scope.ok_or("too many virtual hosts with limits of their own")?);
         if !owns_counters {
-            let (name, port) = server.name_and_port();
-            let (base_name, base_port) = base.name_and_port();
-            notice(
-                *server,
-                &connection_limit::SHARED_COUNTERS,
-                format_args!("{name}:{port} shares its counters with {base_name}:{base_port}"),
-            );
+            tell_shared(*server, base);
+        }
+    }
+    if base_policy.counts_requests() {
+        // A host without a directive of ours is no owner: it has the base server's rules and counters.
+        for server in base.and_following().filter(|server| server.is_virtual()) {
+            // SAFETY: the configuration that httpd is bringing into force.
+            let config = unsafe { config::of_server(server.config_vector()) };
+            if config.is_some_and(|config| core::ptr::eq(config, *base_config)) {
+                tell_shared(server, base);
+            }
         }
     }
     // What a restart under load left behind, before the new children count.
@@ -207,7 +210,37 @@ fn tell_at_start(base: Server, policy: &Policy, calculated: u32, shared: &segmen
     }
 }
 
+/// What later generations know servers by: names and addresses, and the order of those that have the same.
+fn tags(servers: impl Iterator<Item = Server>) -> Vec<u64> {
+    let mut used: HashMap<String, u64> = HashMap::new();
+    servers
+        .map(|server| {
+            let identity = server.identity();
+            let place = used.entry(identity.clone()).or_default();
+            *place += 1;
+            owned::tag(*place, &[&identity])
+        })
+        .collect()
+}
+
+fn tell_shared(server: Server, base: Server) {
+    let (name, port) = server.name_and_port();
+    let (base_name, base_port) = base.name_and_port();
+    notice(
+        server,
+        &connection_limit::SHARED_COUNTERS,
+        format_args!("{name}:{port} shares its counters with {base_name}:{base_port}"),
+    );
+}
+
 fn tell_of_rules(server: Server, policy: &Policy) {
+    for rule in policy.request_limit.unlimited() {
+        notice(
+            server,
+            &request_limit::NO_LIMIT,
+            format_args!("request level rule {rule} has no concurrent request limitations"),
+        );
+    }
     for threshold in &policy.connection_limit.unreachable {
         tell_of_threshold(server, threshold);
     }
@@ -236,15 +269,6 @@ fn tell_of_threshold(server: Server, unreachable: &Unreachable) {
 
 fn notice(mut server: Server, event: &LogEvent, text: core::fmt::Arguments<'_>) {
     log_event::note(event, text, None, &mut server);
-}
-
-/// A hash for names of our own configuration (FNV-1a): nobody outside chooses what goes in.
-fn hash(text: &str, place: u32) -> u64 {
-    let start = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(place);
-    let hash = text
-        .bytes()
-        .fold(start, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3));
-    hash.max(1)
 }
 
 pub unsafe extern "C" fn child_init(_: *mut apr_pool_t, base: *mut server_rec) {

@@ -13,6 +13,7 @@ use qos_engine::context::{Exchange, Known, Moment};
 use qos_engine::directive::InLocation;
 use qos_engine::phases::{self, Rules};
 use qos_engine::rules::Facts;
+use qos_engine::store::loans::Purse;
 
 /// A request of a connection that is counted.
 pub struct Live {
@@ -83,7 +84,7 @@ impl Live {
         let mut state = self.state;
         // SAFETY: the state lives in the request's pool; one thread works on a request, phases do not call
         // back into httpd's hooks, and nobody else keeps a reference to it.
-        let State { known, facts, place } = unsafe { state.as_mut() };
+        let State { known, purse, facts, place } = unsafe { state.as_mut() };
         let child = child::this();
         let moment = Moment { now: place.shared.now(), store: &place.shared.store, child: &child };
         let location = self.request.location().filter(|location| !location.is_empty());
@@ -94,6 +95,7 @@ impl Live {
             connection: &place.tracked().connection,
             is_initial: self.request.is_initial(),
             known,
+            purse,
             request: &mut view,
             sink: &mut sink,
         };
@@ -112,7 +114,9 @@ fn begin(request: Request) -> Option<NonNull<State>> {
         policy: config.policy.get()?,
         shared: segment::shared()?,
     };
-    first.place(State { known: Known::default(), facts: Facts::default(), place }, end)
+    let state =
+        State { known: Known::default(), purse: Purse::default(), facts: Facts::default(), place };
+    first.place(state, end)
 }
 
 /// The pool of the first request of a chain ends: what its rules still hold is given back.
@@ -124,7 +128,7 @@ unsafe extern "C" fn end(data: *mut c_void) -> crate::ffi::bindings::apr_status_
         // and so do its connection and, for a stream, the primary one.
         let Some(mut live) = (unsafe { Live::of(request) }) else { return };
         live.run(|rules, exchange, facts| {
-            phases::release(rules.policy, &exchange.moment, exchange.connection, facts);
+            phases::release(rules, exchange, facts);
             // What they own on the heap goes with them: the pool does not know of it.
             *facts = Facts::default();
         });

@@ -40,6 +40,9 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
             set(c"mod_qos_con", Text::<12>::number(open.into()).as_c());
         }
         let known = live.known();
+        if let Some(requests) = known.rule_requests {
+            set(c"mod_qos_cr", Text::<12>::number(requests.into()).as_c());
+        }
         let mut letters = [0u8; 2 * MAX_LETTERS + 1];
         for (to, letter) in letters.chunks_mut(2).zip(known.letters.octets()) {
             if let [first, second] = to {

@@ -17,6 +17,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use qos_engine::context::{Aspect, BodyLength, DscpFailure, KeepAlive, Kept, Known, RequestView};
 use qos_engine::log_event::{Level, LogSink};
 use qos_engine::rules::{Facts, LocationSettings, Policy};
+use qos_engine::store::loans::Purse;
 use qos_engine::time::{Millis, Seconds, Tick};
 use qos_engine::values::octets;
 
@@ -28,6 +29,8 @@ pub struct Request(NonNull<request_rec>);
 pub struct State {
     /// What was learned of it so far.
     pub known: Known,
+    /// What it has on loan.
+    pub purse: Purse,
     /// What the families keep.
     pub facts: Facts,
     /// Where it belongs.

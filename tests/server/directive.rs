@@ -286,15 +286,10 @@ const BAD_STATUSES: &[(&str, &str, &str)] = &[
 /// Directives of the specification that this release does not have yet, in a form that the C
 /// module takes.
 const LATER: &[&str] = &[
-    "QS_LocRequestLimit /a 5",
-    "QS_LocRequestLimitMatch ^/a 5",
-    "QS_LocRequestLimitDefault 5",
     "QS_LocRequestPerSecLimit /a 5",
     "QS_LocRequestPerSecLimitMatch ^/a 5",
     "QS_LocKBytesPerSecLimit /a 5",
     "QS_LocKBytesPerSecLimitMatch ^/a 5",
-    "QS_CondLocRequestLimitMatch ^/a 5 x",
-    "QS_EventRequestLimit EVT 5",
     "QS_EventPerSecLimit EVT 5",
     "QS_EventKBytesPerSecLimit EVT 5",
     "QS_EventLimitCount EVT 5 60",

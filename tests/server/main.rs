@@ -22,6 +22,7 @@ mod http2;
 mod loading;
 mod panic;
 mod repeat_offender;
+mod request_limit;
 mod restart;
 mod smoke;
 mod soak;

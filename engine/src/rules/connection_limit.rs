@@ -83,7 +83,7 @@ pub static SHARED_COUNTERS: LogEvent = LogEvent {
     level: Level::Notice,
     is_counted: false,
     format: "{host}:{port} shares its counters with {host}:{port}",
-    when: "start, for a virtual host with directives of this module but no connection limit of its own",
+    when: "start, for a virtual host with directives of this module but no connection limit of its own; and for one without any, where requests are limited",
 };
 
 /// The events of this family.

@@ -138,7 +138,7 @@ impl Plan {
             line(format!("Header always set X-Var-{name} %{{{name}}}e"));
         }
         line(format!(
-            "LogFormat \"%a status=%>s ev=%{{mod_qos_ev}}e con=%{{mod_qos_con}}e \
+            "LogFormat \"%a status=%>s ev=%{{mod_qos_ev}}e con=%{{mod_qos_con}}e cr=%{{mod_qos_cr}}e \
              all=%{{QS_AllConn}}e ip=%{{QS_IPConn}}e id=%{{QS_ConnectionId}}e notes=%{{QS_ErrorNotes}}e \
              path=%U\" qos\nCustomLog {root}/access_log qos"
         ));

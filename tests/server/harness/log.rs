@@ -154,6 +154,11 @@ impl AccessLine {
         self.field("con")
     }
 
+    /// mod_qos_cr.
+    pub fn cr(&self) -> Option<&str> {
+        self.field("cr")
+    }
+
     /// QS_ErrorNotes.
     pub fn notes(&self) -> Option<&str> {
         self.field("notes")
