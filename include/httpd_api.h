@@ -22,5 +22,7 @@ void qos_log_server(const server_rec *s, int level, const char *line);
 void qos_log_request(const request_rec *r, int level, const char *line);
 /* Answers a request with an error from within an output filter, before anything was sent. */
 apr_status_t qos_answer_error(request_rec *r, apr_bucket_brigade *data, int status);
+/* Whether the end of a response is among the data. */
+int qos_has_end(const apr_bucket_brigade *data);
 
 #endif

@@ -69,6 +69,8 @@ const END: command_rec = command_rec {
 
 const fn row(about: &'static About, index: usize) -> command_rec {
     let (func, args_how) = match about.arity {
+        // httpd itself would take them without a word.
+        Arity::None => (httpd::cmd_func { take_argv: Some(take_argv) }, httpd::TAKE_ARGV),
         Arity::One => (httpd::cmd_func { take1: Some(take1) }, httpd::TAKE1),
         Arity::Two => (httpd::cmd_func { take2: Some(take2) }, httpd::TAKE2),
         Arity::Three => (httpd::cmd_func { take3: Some(take3) }, httpd::TAKE3),

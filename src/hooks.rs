@@ -10,3 +10,4 @@ pub mod live;
 pub mod log;
 pub mod register;
 pub mod request;
+pub mod turn;

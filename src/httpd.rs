@@ -10,3 +10,4 @@ pub mod random;
 pub mod request;
 pub mod server;
 pub mod socket;
+pub mod users;

@@ -32,6 +32,8 @@ const LAYOUT: Layout = Layout {
     peers: 80,
     clients: 100,
     remembering: 40,
+    columns: 2,
+    places: 4,
     totals: 4,
 };
 const RULES: u32 = 6;

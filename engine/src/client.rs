@@ -4,3 +4,4 @@ pub mod address;
 pub mod countries;
 pub mod exempt;
 pub mod identity;
+mod md5;

@@ -2,7 +2,7 @@
 
 use crate::atomic::{AtomicU32, Ordering};
 use crate::client::countries::Country;
-use crate::client::identity::Peer;
+use crate::client::identity::{Client, Peer};
 use crate::log_event::{self, LogEvent, LogSink};
 use crate::store::Store;
 use crate::store::children::{Child, Record, RecordId};
@@ -117,6 +117,10 @@ pub enum Aspect {
     ServerPort,
     /// Who was authenticated.
     User,
+    /// The subject's name in the client's certificate, empty where there is none.
+    CertificateSubject,
+    /// The issuer's name in the client's certificate.
+    CertificateIssuer,
 }
 
 /// A request, as rules see it. The module puts httpd's behind it. Values end before the first NUL, and
@@ -225,6 +229,10 @@ pub struct Known {
     pub is_denied: bool,
     /// `mod_qos_cr`: requests that its location served with this one, where a rule counts them.
     pub rule_requests: Option<u32>,
+    /// Whom it is counted for, once somebody has asked: the peer, or whom a header says.
+    pub client: Option<Client>,
+    /// The row of that client, held as long as the request lasts.
+    pub client_row: Option<RowId>,
 }
 
 /// A request under way, as a phase hands it to a rule.
@@ -257,6 +265,23 @@ impl Exchange<'_> {
         let id = self.request.unique_id();
         let totals = Some(&self.moment.store.totals);
         log_event::note(event, format_args!("{text}, id={id}"), totals, self.sink);
+    }
+
+    /// The same without the id: some lines of the C module have none.
+    pub fn note_without_id(&mut self, event: &LogEvent, text: fmt::Arguments<'_>) {
+        note_number(event, self.request);
+        log_event::note(event, text, Some(&self.moment.store.totals), self.sink);
+    }
+
+    /// Returns whom the request is counted for: the peer, until somebody has asked for more.
+    pub fn client(&self) -> Client {
+        self.known.client.unwrap_or(Client::of(self.connection.peer))
+    }
+
+    /// Tells whether it is counted for the peer that holds its connection.
+    pub fn is_of_peer(&self) -> bool {
+        let bits = self.moment.store.prefix;
+        self.client().counted(bits) == self.connection.peer.counted(bits)
     }
 }
 

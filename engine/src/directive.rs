@@ -10,6 +10,8 @@ use std::sync::Arc;
 /// How many arguments a directive takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arity {
+    /// None at all.
+    None,
     /// Exactly one.
     One,
     /// One, and a second that may be left out.

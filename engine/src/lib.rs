@@ -27,3 +27,4 @@ mod testing;
 pub mod time;
 pub mod values;
 pub mod verdict;
+pub mod waiting;

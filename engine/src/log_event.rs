@@ -6,7 +6,7 @@
 
 use crate::client::address::PrefixBits;
 use crate::client::countries::Country;
-use crate::client::identity::Peer;
+use crate::client::identity::Client;
 use crate::store::totals::Totals;
 use core::fmt;
 
@@ -23,6 +23,8 @@ pub enum Level {
     Warning,
     /// `notice`
     Notice,
+    /// `info`
+    Info,
     /// `debug`
     Debug,
 }
@@ -98,7 +100,7 @@ pub struct Details<'a> {
     /// Whether it is written, and how.
     pub fold: Fold,
     /// Whose fault it is.
-    pub peer: Peer,
+    pub client: Client,
     /// To what its address is cut where that decided.
     pub prefix: PrefixBits,
     /// The request's unique id, for events of a request.
@@ -131,7 +133,7 @@ pub fn denial(
     if let Fold::Repeated(times) = details.fold {
         line.push(format_args!(", message repeated {times} times"));
     }
-    line.push(format_args!(", {}", details.peer.in_log(details.prefix)));
+    line.push(format_args!(", {}", details.client.in_log(details.prefix)));
     if let Some(country) = details.country {
         line.push(format_args!(" country={country}"));
     }

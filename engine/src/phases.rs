@@ -5,14 +5,15 @@
 //! denial ends the list. `enforce` turns what a rule found into what happens: it alone knows log-only mode.
 //! Spec: model.md 6.
 
-use crate::client::identity::Peer;
+use crate::client::identity::{Client, Peer};
 use crate::context::{Connection, Exchange, Letter, Marks, Moment, RequestView, note_number};
 use crate::directive::InLocation;
 use crate::log_event::{self, Denial, Details, LogSink};
 use crate::rules::body_limit::Layer;
 use crate::rules::{
-    Facts, LocationSettings, Policy, body_limit, client_limit, connection_limit,
-    connection_variable, delay, event_limit, geo, request_limit, variable,
+    Facts, LocationSettings, Policy, body_limit, client_concurrency, client_event_limit,
+    client_identity, client_limit, client_rate, connection_limit, connection_variable, delay,
+    event_limit, geo, request_limit, serialize, variable,
 };
 use crate::store::children::Record;
 use crate::verdict::{Answer, Verdict, Violation};
@@ -63,7 +64,9 @@ pub fn connect(
         is_exempt_from_block: client_limit::is_exempt(&policy.client_limit, peer, text),
         marks: Marks::default(),
     };
-    client_limit::hold(&policy.client_limit, moment, &mut connection);
+    if policy.counts_clients() {
+        client_limit::hold(moment, &mut connection);
+    }
     connection_limit::count(&policy.connection_limit, moment, &mut connection);
     connection.is_vip = connection_limit::is_exempt(&policy.connection_limit, &connection, text);
 
@@ -185,17 +188,47 @@ pub fn admit(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) -
         return answer;
     }
     // I.12 comparisons.
-    // I.13 requests of one client at once, I.14 one after the other, I.15 the same for the server.
+    // Who is the client? Asked only where a rule wants to know.
+    if policy.client_event_limit.is_on()
+        || policy.client_concurrency.is_event(exchange)
+        || policy.serialize.is_by_client(exchange)
+    {
+        client_identity::identify(&policy.client_identity, exchange, "hp");
+    }
+    // I.13 requests of one client at once.
+    let violation = client_concurrency::admit(&policy.client_concurrency, exchange);
+    if let Some(denied) = judged(policy, violation, exchange) {
+        return denied;
+    }
+    // I.14 one after the other, I.15 the same for the server.
+    let turns = &mut facts.serialize;
+    let violation = serialize::admit_of_client(&policy.serialize, exchange, turns, is_log_only);
+    if let Some(denied) = judged(policy, violation, exchange) {
+        return denied;
+    }
+    let violation = serialize::admit_of_server(&policy.serialize, exchange, turns, is_log_only);
+    if let Some(denied) = judged(policy, violation, exchange) {
+        return denied;
+    }
     // I.16 rules of the client: events per second, blocks, limits. Counted before it is judged: the event
     // that reaches the limit is denied already.
+    let violation = client_rate::admit(&policy.client_rate, exchange, is_log_only);
+    if let Some(denied) = judged(policy, violation, exchange) {
+        return denied;
+    }
     let rest = client_limit::count_request(&policy.client_limit, exchange);
     if let Some(rest) = rest {
         tell_rest(&exchange.moment, exchange.connection.peer, &rest, exchange.sink);
     }
-    if let Some(violation) = client_limit::judge_request(&policy.client_limit, exchange)
-        && let Answer::Deny(status) = deny(policy, &violation, exchange)
-    {
-        return Answer::Deny(status);
+    let blocked = client_limit::judge_request(&policy.client_limit, exchange);
+    // A limit counts also what a block denies; and of both only one is told of, the block where it is the
+    // same client's.
+    let limits = &mut facts.client_event_limit;
+    let limited = client_event_limit::admit(&policy.client_event_limit, exchange, limits);
+    let violation =
+        if blocked.is_some() && exchange.is_of_peer() { blocked } else { limited.or(blocked) };
+    if let Some(denied) = judged(policy, violation, exchange) {
+        return denied;
     }
     // I.17 rules of the location: requests at once, of all and then of some.
     for count in [request_limit::count_location, request_limit::count_conditional] {
@@ -230,9 +263,10 @@ pub fn respond(rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts
     exchange.connection.marks.set(Marks::RESPONDED);
     let status = exchange.request.status();
     // K.1 what the status sets: server first, then location.
-    variable::respond(&rules.policy.variable.on_status, status, exchange.request);
+    let policy = &rules.policy.variable;
+    policy.respond(&policy.on_status, status, exchange.request);
     if let Some(location) = rules.location {
-        variable::respond(location.variable.on_status(), status, exchange.request);
+        policy.respond(location.variable.on_status(), status, exchange.request);
     }
     // K.2 and K.3 what headers and variables set.
     // K.5 VIPs by response headers.
@@ -256,6 +290,11 @@ pub fn closes_after_response(policy: &Policy, exchange: &mut Exchange<'_>, scope
     true
 }
 
+/// The answer of a request is handed over; it is logged later. Turns that others wait for come back.
+pub fn answered(_rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) {
+    serialize::finish(exchange, &mut facts.serialize);
+}
+
 /// A request is logged (step L, R9): what its response made of it is counted.
 pub fn finish(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts, is_aborted: bool) {
     let policy = rules.policy;
@@ -268,8 +307,18 @@ pub fn finish(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts, 
     // L.3 QS_LogEnv. L.4 QS_SetEnvIf again.
     // L.5 counters of the client: decrements, clears, events of the response.
     client_limit::finish(&policy.client_limit, exchange);
+    let limits = &policy.client_event_limit;
+    if exchange.known.client.is_some() || client_event_limit::has_late_events(limits, exchange) {
+        client_identity::identify(&policy.client_identity, exchange, "logger");
+        client_event_limit::finish(limits, exchange, &mut facts.client_event_limit);
+    }
     // L.7 what the request holds is given back.
     request_limit::finish(exchange, &facts.request_limit);
+    let held = exchange.known.client_row.take();
+    if let Some(row) = held.filter(|row| exchange.connection.client_row != Some(*row)) {
+        let end = client_event_limit::worth(limits, &exchange.moment, row);
+        client_identity::release(exchange, row, end);
+    }
     exchange.moment.store.give_all(exchange.purse, exchange.moment.now);
     if exchange.connection.is_vip {
         exchange.add_letter(Letter::Vip);
@@ -302,10 +351,24 @@ pub fn disconnect(
         client_limit::count_connection(&policy.client_limit, moment, connection);
     }
     connection_limit::release(moment, connection);
-    client_limit::release(&policy.client_limit, moment, connection);
+    let limits = &policy.client_event_limit;
+    let end = connection.client_row.and_then(|row| client_event_limit::worth(limits, moment, row));
+    client_limit::release(&policy.client_limit, moment, connection, end);
     // Last, when none of its leases says anything any more.
     if let Some(record) = connection.record {
         moment.store.children.give_record(record);
+    }
+}
+
+/// Denies a request for what a rule has found; `None` where it goes on.
+fn judged(
+    policy: &Policy,
+    violation: Option<Violation>,
+    exchange: &mut Exchange<'_>,
+) -> Option<Answer> {
+    match deny(policy, &violation?, exchange) {
+        Answer::Pass => None,
+        denied => Some(denied),
     }
 }
 
@@ -351,7 +414,7 @@ fn write(
     let details = Details {
         rule: format_args!("{}", violation.words),
         fold: violation.fold,
-        peer,
+        client: violation.client.unwrap_or(Client::of(peer)),
         prefix: moment.store.prefix,
         id: request.map(RequestView::unique_id),
         country: violation.country,

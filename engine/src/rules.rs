@@ -4,14 +4,18 @@
 //! the policy, the flat table of directives, and the list of log events.
 
 pub mod body_limit;
+pub mod client_concurrency;
+pub mod client_event_limit;
 pub mod client_identity;
 pub mod client_limit;
+pub mod client_rate;
 pub mod connection_limit;
 pub mod connection_variable;
 pub mod delay;
 pub mod event_limit;
 pub mod geo;
 pub mod request_limit;
+pub mod serialize;
 pub mod server;
 pub mod unavailable;
 pub mod variable;
@@ -63,7 +67,10 @@ macro_rules! families {
             /// Resolves settings, once everything is known.
             pub fn resolve(settings: &Settings, computed: Capacity) -> Policy {
                 let capacity = settings.server.applied(computed);
-                Policy { $($family: $family::Policy::resolve(&settings.$family, capacity),)+ }
+                let mut policy =
+                    Policy { $($family: $family::Policy::resolve(&settings.$family, capacity),)+ };
+                policy.know_each_other();
+                policy
             }
         }
 
@@ -129,7 +136,11 @@ families!(
     server,
     client_identity,
     connection_limit,
+    client_concurrency,
+    serialize,
+    client_rate,
     client_limit,
+    client_event_limit,
     request_limit,
     event_limit,
     variable,
@@ -171,6 +182,19 @@ pub fn set(
     result.map_err(|problem| format!("{}: {problem}", about.name()))
 }
 
+/// What brings a policy into force: where its rules count.
+pub struct Bound<'a> {
+    /// The memory of the server.
+    pub store: &'a Store<'a>,
+    /// The number of this configuration.
+    pub generation: u32,
+    /// A hash of the server's identity.
+    pub server: u64,
+    /// Says whether a variable is named anywhere in the configuration, or whether anybody may set and read
+    /// variables of whom we know nothing.
+    pub is_used: &'a dyn Fn(&CStr) -> bool,
+}
+
 impl Policy {
     /// Asks only for variables that can be set at all; `can_be_set` knows of whom. Until then all are
     /// asked for.
@@ -181,7 +205,7 @@ impl Policy {
 
     /// Finds the counters of all rules, those of earlier configurations again. `server` is the tag of the
     /// server that counts. Only the parent calls this, when the policy comes into force.
-    pub fn find_rows(
+    fn find_rows(
         &mut self,
         store: &Store<'_>,
         server: u64,
@@ -198,6 +222,34 @@ impl Policy {
     /// Tells whether any rule counts requests.
     pub fn counts_requests(&self) -> bool {
         self.request_limit.has_rules() || !self.event_limit.rules.is_empty()
+    }
+
+    /// Finds the counters of all rules again, or takes new ones. Only the parent calls this.
+    pub fn bind(&mut self, bound: &Bound<'_>) -> Result<(), String> {
+        let columns = bound.store.clients.columns();
+        self.client_event_limit.bind(columns, bound.generation, bound.is_used)?;
+        self.client_rate.bind(columns, bound.generation)?;
+        self.find_rows(bound.store, bound.server, bound.generation)?;
+        self.serialize.bind(&bound.store.rules, bound.server, bound.generation)
+    }
+
+    /// Tells families what they have to know of each other, once all are resolved.
+    fn know_each_other(&mut self) {
+        self.variable.know_counting(self.client_event_limit.counting());
+    }
+
+    /// Returns what is wrong with the configuration, once all of it is known.
+    pub fn errors(&self) -> impl Iterator<Item = &str> {
+        self.variable.errors.iter().map(String::as_str)
+    }
+
+    /// Tells whether any rule counts clients: then each connection holds the row of its own.
+    pub fn counts_clients(&self) -> bool {
+        self.client_limit.block.is_some()
+            || self.client_event_limit.is_on()
+            || self.client_rate.is_on()
+            || self.client_concurrency.max.is_some()
+            || self.serialize.by_client
     }
 
     /// Returns what several directives together say that cannot be meant.

@@ -7,11 +7,13 @@ pub mod ages;
 pub mod children;
 pub mod chunks;
 pub mod clients;
+pub mod columns;
 pub mod layout;
 pub mod lease;
 pub mod loans;
 pub mod owned;
 pub mod rules;
+pub mod sleepers;
 pub mod slots;
 pub mod totals;
 pub mod unit;
@@ -20,6 +22,7 @@ use crate::client::address::PrefixBits;
 use children::Children;
 use clients::Clients;
 use rules::Rules;
+use sleepers::Sleepers;
 use slots::Scopes;
 use totals::Totals;
 
@@ -36,6 +39,8 @@ pub struct Store<'a> {
     pub clients: Clients<'a>,
     /// Requests per rule.
     pub rules: Rules<'a>,
+    /// Requests that sleep in their worker.
+    pub sleepers: Sleepers<'a>,
     /// Numbered events since the start.
     pub totals: Totals<'a>,
     /// To what IPv6 addresses are cut before they are counted.

@@ -10,7 +10,7 @@ use crate::context::{
 use crate::directive::{Arguments, Place};
 use crate::log_event::{Level, LogSink};
 use crate::phases::{self, Rules};
-use crate::rules::{self, Facts, LocationSettings, Policy, Settings};
+use crate::rules::{self, Bound, Facts, LocationSettings, Policy, Settings};
 use crate::store::Store;
 use crate::store::children::Child;
 use crate::store::clients::Secret;
@@ -113,6 +113,13 @@ pub fn refused(line: &str) -> String {
     }
 }
 
+/// Brings a policy into force.
+pub fn bind(policy: &mut Policy, store: &Store<'_>, generation: u32) {
+    store.clients.columns().retire(generation);
+    let bound = Bound { store, generation, server: 1, is_used: &|_| true };
+    policy.bind(&bound).expect("room");
+}
+
 /// A server made of lines of configuration, with a clock that is set by hand.
 pub struct World {
     pub memory: PrivateMemory,
@@ -129,9 +136,17 @@ impl World {
             &settings(configuration),
             Capacity { max_clients: 40, connections: 40 },
         );
-        policy.find_rows(&World::store(&memory), 1, 1).expect("rows for all rules");
+        bind(&mut policy, &World::store(&memory), 1);
         let child = World::store(&memory).children.enter(7);
         World { memory, policy, lines: Vec::new(), now: Tick::from_millis(1000), child }
+    }
+
+    /// A graceful restart with another configuration.
+    pub fn restart(&mut self, configuration: &str, generation: u32) {
+        let capacity = Capacity { max_clients: 40, connections: 40 };
+        let mut policy = Policy::resolve(&settings(configuration), capacity);
+        bind(&mut policy, &World::store(&self.memory), generation);
+        self.policy = policy;
     }
 
     pub fn store(memory: &PrivateMemory) -> Store<'_> {

@@ -3,9 +3,6 @@
 //! A [`Tick`] is a sixteenth of a second since the segment was made, in 32 bits: eight years, and half a
 //! word, so that a window's start and its count fit into one atomic word.
 
-/// Ticks in a second.
-const PER_SECOND: u64 = 16;
-
 /// A moment: sixteenths of a second since the segment was made. 0 is "never".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tick(pub u32);
@@ -19,20 +16,26 @@ pub struct Seconds(pub u32);
 pub struct Millis(pub u32);
 
 impl Tick {
+    /// Ticks in a second.
+    pub const PER_SECOND: u32 = 16;
+
     /// Makes a moment from milliseconds since the segment was made. Never returns "never".
     pub fn from_millis(millis: u64) -> Tick {
-        Tick(u32::try_from(millis.saturating_mul(PER_SECOND) / 1000 + 1).unwrap_or(u32::MAX))
+        Tick(
+            u32::try_from(millis.saturating_mul(u64::from(Tick::PER_SECOND)) / 1000 + 1)
+                .unwrap_or(u32::MAX),
+        )
     }
 
     /// Returns the moment that lies `span` later, the end of time at most.
     pub fn after(self, span: Seconds) -> Tick {
-        let ticks = u64::from(self.0) + u64::from(span.0) * PER_SECOND;
+        let ticks = u64::from(self.0) + u64::from(span.0) * u64::from(Tick::PER_SECOND);
         Tick(u32::try_from(ticks).unwrap_or(u32::MAX))
     }
 
     /// Returns the whole seconds from `earlier` to this moment, 0 if it lies later.
     pub fn seconds_since(self, earlier: Tick) -> Seconds {
-        Seconds(self.0.saturating_sub(earlier.0) / PER_SECOND as u32)
+        Seconds(self.0.saturating_sub(earlier.0) / Tick::PER_SECOND)
     }
 }
 

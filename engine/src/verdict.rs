@@ -1,6 +1,7 @@
 //! What a rule found, and what shall happen.
 
 use crate::client::countries::Country;
+use crate::client::identity::Client;
 use crate::log_event::{Fold, LogEvent};
 use core::fmt;
 
@@ -18,12 +19,20 @@ pub struct Violation {
     pub status: Option<u16>,
     /// The client's country, for a rule that asked for it: it stands behind the address.
     pub country: Option<Country>,
+    /// Whose fault it is, where that is not the peer.
+    pub client: Option<Client>,
 }
 
 impl Violation {
     /// A violation that is told of in full, and answered like most.
     pub fn new(event: &'static LogEvent, words: Words) -> Violation {
-        Violation { event, words, fold: Fold::Full, status: None, country: None }
+        Violation { event, words, fold: Fold::Full, status: None, country: None, client: None }
+    }
+
+    /// The same, as the fault of whom a header says.
+    #[must_use]
+    pub fn of(self, client: Client) -> Violation {
+        Violation { client: Some(client), ..self }
     }
 }
 

@@ -36,6 +36,8 @@ fn memory(clients: usize) -> Arc<PrivateMemory> {
         peers: 1,
         clients,
         remembering: clients,
+        columns: 0,
+        places: 0,
         totals: 1,
     }))
 }

@@ -29,3 +29,14 @@ void qos_log_request(const request_rec *r, int level, const char *line)
 {
     ap_log_rerror(APLOG_MARK, level, 0, r, "%s", line);
 }
+
+int qos_has_end(const apr_bucket_brigade *data)
+{
+    apr_bucket *b;
+    for (b = APR_BRIGADE_FIRST(data); b != APR_BRIGADE_SENTINEL(data); b = APR_BUCKET_NEXT(b)) {
+        if (APR_BUCKET_IS_EOS(b)) {
+            return 1;
+        }
+    }
+    return 0;
+}

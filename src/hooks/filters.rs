@@ -3,7 +3,7 @@
 use crate::ffi::bindings::{self as httpd, ap_filter_t, apr_bucket_brigade, request_rec};
 use crate::ffi::guard::{Callback, guard};
 use crate::hooks::live::Live;
-use crate::hooks::{body, goodbye};
+use crate::hooks::{body, goodbye, turn};
 use core::ffi::CStr;
 use core::ptr::null_mut;
 use qos_engine::phases;
@@ -33,6 +33,8 @@ unsafe fn insert(pointer: *mut request_rec, filter: &'static CStr) {
     // SAFETY: alive while the hook runs.
     let Some(live) = (unsafe { Live::of(pointer) }) else { return };
     body::watch_answer(&live);
+    // SAFETY: the caller's word.
+    unsafe { turn::insert(pointer, &live) };
     if phases::wants_response(live.rules())
         && let Some(connection) = live.connection()
     {

@@ -4,12 +4,13 @@ use crate::config::{self, ServerConfig};
 use crate::countries;
 use crate::ffi::bindings::{self as httpd, apr_pool_t, server_rec};
 use crate::ffi::guard::{Callback, guard};
-use crate::httpd::{config_tree, keep_alive, mpm, server::Server};
+use crate::httpd::{config_tree, keep_alive, mpm, server::Server, users::Users};
 use crate::shm::{child, segment};
 use core::ffi::c_int;
 use qos_engine::log_event::{self, Level, LogEvent};
 use qos_engine::rules::{
-    Policy, client_identity, connection_limit, geo, request_limit, server as server_rules, variable,
+    Bound, Policy, client_identity, connection_limit, geo, request_limit, server as server_rules,
+    variable,
 };
 use qos_engine::store::owned;
 use qos_engine::values::Unreachable;
@@ -48,6 +49,10 @@ pub unsafe extern "C" fn check_config(
             let policy = Policy::resolve(&config.settings, mpm::capacity());
             for complaint in policy.complaints() {
                 server.log(Level::Notice, complaint);
+            }
+            if policy.errors().next().is_some() {
+                policy.errors().for_each(|error| server.log(Level::Emergency, error));
+                return FAILED;
             }
         }
         OK
@@ -94,9 +99,16 @@ fn bring_into_force(base: Server) -> Result<(), String> {
     let shared = segment::find_or_make(base, &base_policy.client_identity)?;
 
     let generation = shared.next_generation();
+    shared.store.clients.columns().retire(generation);
+    let users = Users::of_this_configuration();
     let tags = tags(owners.iter().map(|(server, _)| *server));
     for (tag, policy) in tags.iter().zip(&mut resolved) {
-        policy.find_rows(&shared.store, *tag, generation)?;
+        policy.bind(&Bound {
+            store: &shared.store,
+            generation,
+            server: *tag,
+            is_used: &|variable| users.may_use(variable),
+        })?;
     }
     let policies: Vec<(Server, &ServerConfig, &Policy)> = owners
         .iter()
@@ -175,7 +187,7 @@ fn tell_at_start(base: Server, policy: &Policy, calculated: u32, shared: &segmen
             ),
         );
     }
-    let client_identity::Policy { entries, prefix, is_ipv6_off } = policy.client_identity;
+    let client_identity::Policy { entries, prefix, is_ipv6_off, .. } = policy.client_identity;
     let event = &server_rules::NEEDS_STOP_AND_START;
     if entries != shared.entries {
         notice(

@@ -65,6 +65,11 @@ impl Live {
         self.state().known
     }
 
+    /// Tells whether it has a turn that others may wait for.
+    pub fn has_turn(&self) -> bool {
+        self.state().facts.serialize.has_turn()
+    }
+
     /// Returns the rules that hold for it.
     pub fn rules(&self) -> Rules<'_> {
         let location = self.request.location().filter(|location| !location.is_empty());

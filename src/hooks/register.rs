@@ -1,6 +1,6 @@
 //! Every hook and filter on one page, each with its place and why.
 
-use super::{body, connection, filters, goodbye, lifecycle, log, request};
+use super::{body, connection, filters, goodbye, lifecycle, log, request, turn};
 use crate::ffi::bindings::{self as httpd, apr_pool_t};
 use crate::ffi::guard::{Callback, guard, install_panic_hook};
 use core::ffi::{c_char, c_int};
@@ -171,6 +171,13 @@ unsafe fn life_of_a_request() {
             Some(body::answer),
             None,
             httpd::AP_FTYPE_RESOURCE,
+        );
+        // In front of what mod_http2 does with a stream's answer, behind all that still changes it.
+        httpd::ap_register_output_filter(
+            turn::TURN.as_ptr(),
+            Some(turn::turn),
+            None,
+            httpd::AP_FTYPE_CONTENT_SET,
         );
         // First, so that the access log sees what we set.
         httpd::ap_hook_log_transaction(Some(log::log_transaction), null(), null(), FIRST);

@@ -250,6 +250,17 @@ impl View {
         self.request.record()
     }
 
+    /// Looks up what TLS knows of the client's certificate: null where there is none.
+    fn certificate(&self, name: &CStr) -> *const c_char {
+        let record = self.record();
+        let request = self.request.as_ptr();
+        // SAFETY: a live request and what belongs to it; the answer lives in its pool, or for ever.
+        unsafe {
+            let server = record.server;
+            httpd::ap_ssl_var_lookup(record.pool, server, record.connection, request, name.as_ptr())
+        }
+    }
+
     /// Copies text into the request's pool.
     fn copy(&self, text: &[u8]) -> *const c_char {
         self.request.pool().map_or(c"".as_ptr(), |pool| pool.copy(text))
@@ -356,6 +367,8 @@ impl RequestView for View {
                 self.copy(port.as_c().to_bytes())
             },
             Aspect::User => record.user,
+            Aspect::CertificateSubject => self.certificate(c"SSL_CLIENT_S_DN"),
+            Aspect::CertificateIssuer => self.certificate(c"SSL_CLIENT_I_DN"),
         };
         // SAFETY: null, or C text that lives as long as the request and is not changed while it is looked at.
         (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())

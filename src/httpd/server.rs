@@ -107,6 +107,7 @@ pub fn number(level: Level) -> core::ffi::c_int {
         Level::Critical => httpd::APLOG_CRIT,
         Level::Error => httpd::APLOG_ERR,
         Level::Warning => httpd::APLOG_WARNING,
+        Level::Info => httpd::APLOG_INFO,
         Level::Notice => httpd::APLOG_NOTICE,
         Level::Debug => httpd::APLOG_DEBUG,
     }) as core::ffi::c_int

@@ -6,12 +6,16 @@
 use core::mem::{align_of, size_of};
 use core::ptr::NonNull;
 use qos_engine::atomic::{AtomicU32, AtomicU64};
+use qos_engine::meter::concurrency::Concurrency;
+use qos_engine::meter::window::Window;
 use qos_engine::store::children::Record;
 use qos_engine::store::chunks::Chunk;
 use qos_engine::store::clients::Row;
-use qos_engine::store::layout::{self, Layout, Parts, TableParts};
+use qos_engine::store::columns::Head;
+use qos_engine::store::layout::{self, Beside, Layout, Parts, TableParts};
 use qos_engine::store::loans::Sheet;
 use qos_engine::store::rules::Rule;
+use qos_engine::store::sleepers::Place;
 use qos_engine::store::slots::Scope;
 
 /// A row that may lie in shared memory.
@@ -34,6 +38,14 @@ unsafe impl SharedRow for Chunk<Sheet> {}
 unsafe impl SharedRow for Rule {}
 // SAFETY: as above.
 unsafe impl SharedRow for Scope {}
+// SAFETY: as above.
+unsafe impl SharedRow for Window {}
+// SAFETY: as above.
+unsafe impl SharedRow for Concurrency {}
+// SAFETY: as above.
+unsafe impl SharedRow for Head {}
+// SAFETY: as above.
+unsafe impl SharedRow for Place {}
 
 /// Each part begins on a cache line.
 const LINE: usize = 64;
@@ -62,13 +74,20 @@ impl Cursor {
         self.part(1).first().unwrap_or(&NONE)
     }
 
-    fn table(&mut self, rows: usize, remembering: usize) -> TableParts<'static> {
+    fn table(&mut self, rows: usize, remembering: usize, columns: usize) -> TableParts<'static> {
+        let beside = if columns > 0 { rows } else { 0 };
         TableParts {
             evicted: self.word(),
             rows: self.part::<Row>(rows),
             remembering,
             index: self.part(layout::index_words(rows)),
             ages: self.part(layout::ages_words(rows, remembering)),
+            beside: Beside {
+                heads: self.part(columns),
+                cells: self.part(columns * rows),
+                requests: self.part(beside),
+                turns: self.part(beside),
+            },
         }
     }
 
@@ -81,8 +100,10 @@ impl Cursor {
             scopes: self.part(layout.scopes),
             rules: self.part(layout.rules),
             totals: self.part(layout.totals),
-            peers: self.table(layout.peers, layout.peers),
-            clients: self.table(layout.clients, layout.remembering),
+            peers: self.table(layout.peers, layout.peers, 0),
+            clients: self.table(layout.clients, layout.remembering, layout.columns),
+            places: self.part(layout.places),
+            tickets: self.word(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod backend;
 mod client;
 mod config;
+mod gate;
 mod http2;
 mod httpd;
 mod log;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 pub use backend::Backend;
 pub use client::{Client, Connection, Outcome, Response};
 pub use config::{module_under_test, modules_dir, panicking_module};
+pub use gate::Gate;
 pub use http2::{Curl, Http2Connection, Http2End};
 pub use httpd::{Builder, Check, Httpd};
 pub use log::Line;

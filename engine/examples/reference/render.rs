@@ -112,6 +112,7 @@ fn level(level: Level) -> &'static str {
         Level::Warning => "warn",
         Level::Notice => "notice",
         Level::Critical => "crit",
+        Level::Info => "info",
         Level::Debug => "debug",
     }
 }

@@ -86,8 +86,9 @@ impl Window {
         self.0.store(Reading::EMPTY.pack(), Ordering::Relaxed);
     }
 
+    /// Changes the word to what `change` makes of it, which may be asked more than once.
     // Relaxed everywhere: the word carries all there is to know, nothing else is read because of it.
-    fn update(&self, change: impl Fn(Reading) -> Reading) -> Reading {
+    pub(crate) fn update(&self, mut change: impl FnMut(Reading) -> Reading) -> Reading {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
             let new = change(Reading::unpack(word));

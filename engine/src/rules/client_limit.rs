@@ -9,7 +9,7 @@ use crate::context::{Connection, Exchange, Letter, Moment, RequestView};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Fold, Level, LogEvent};
 use crate::meter::window::Reading;
-use crate::store::clients::{Row, RowId};
+use crate::store::clients::{CLIENTS, Row, RowId};
 use crate::time::{Seconds, Tick};
 use crate::values::{Capacity, MAX_NUMBER, number, points, seconds};
 use crate::verdict::{Violation, Words};
@@ -56,9 +56,6 @@ pub static BLOCKED: LogEvent = LogEvent {
 
 /// The events of this family.
 pub const LOG_EVENTS: &[&LogEvent] = &[&BLOCKED];
-
-/// Clients are counted for the whole server, not per virtual host.
-pub const SCOPE: u32 = u32::MAX;
 
 const BLOCK: &CStr = c"QS_Block";
 const BLOCK_SEEN: &CStr = c"QS_Block_seen";
@@ -147,7 +144,7 @@ pub fn judge_arrival(
 ) -> Option<Finding> {
     let limit = policy.block?;
     let address = peer.counted(moment.store.prefix);
-    let row = moment.store.clients.row(moment.store.clients.peek(SCOPE, address)?)?;
+    let row = moment.store.clients.row(moment.store.clients.peek(CLIENTS, address)?)?;
     let reading = row.block.look();
     if reading.count < limit.max {
         return None;
@@ -163,14 +160,11 @@ pub fn judge_arrival(
 }
 
 /// Holds the client's row for as long as the connection lasts.
-pub fn hold(policy: &Policy, moment: &Moment<'_>, connection: &mut Connection) {
-    if policy.block.is_none() {
-        return;
-    }
+pub fn hold(moment: &Moment<'_>, connection: &mut Connection) {
     let record = connection.leases(moment.store);
     let address = connection.peer.counted(moment.store.prefix);
     let held = moment.store.clients.hold(
-        SCOPE,
+        CLIENTS,
         address,
         &record.client,
         moment.child.number(),
@@ -227,10 +221,8 @@ pub fn finish(policy: &Policy, exchange: &mut Exchange<'_>) {
     let (moment, request) = (exchange.moment, &mut *exchange.request);
     let Some(row) = moment.store.clients.row(row_id) else { return };
     if let Some(value) = request.variable(BLOCK_DECREMENT) {
-        let reading = row.block.subtract(points(value), moment.now, limit.span);
-        if reading.count < limit.max {
-            moment.store.clients.keep_no_longer(row_id, moment.now);
-        }
+        // Until when its row is worth keeping is settled when it is given back.
+        row.block.subtract(points(value), moment.now, limit.span);
     }
     count_event(&moment, limit, (row_id, row), request);
 }
@@ -245,7 +237,13 @@ pub fn count_connection(policy: &Policy, moment: &Moment<'_>, connection: &Conne
 }
 
 /// Gives the client's row back: it is worth keeping until its block ends, if it has one.
-pub fn release(policy: &Policy, moment: &Moment<'_>, connection: &Connection) {
+/// Other rules may say that it is worth keeping for longer.
+pub fn release(
+    policy: &Policy,
+    moment: &Moment<'_>,
+    connection: &Connection,
+    other_end: Option<Tick>,
+) {
     let record = connection.leases(moment.store);
     if let Some(row_id) = connection.client_row {
         let clients = &moment.store.clients;
@@ -253,7 +251,8 @@ pub fn release(policy: &Policy, moment: &Moment<'_>, connection: &Connection) {
         let end = policy.block.zip(reading).and_then(|(limit, reading)| {
             (reading.count >= limit.max).then(|| reading.start.after(limit.span))
         });
-        clients.keep_no_longer(row_id, end.unwrap_or(moment.now).max(moment.now));
+        let end = end.max(other_end).unwrap_or(moment.now).max(moment.now);
+        clients.keep_no_longer(row_id, end);
         clients.give(row_id, &record.client, moment.now);
     }
 }

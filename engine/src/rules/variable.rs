@@ -6,6 +6,7 @@ use crate::context::{Connection, Marks, RequestView};
 use crate::directive::{About, Arguments, Arity, Directive, InLocation, Place, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::values::{Capacity, Problem, http_status};
+use core::ffi::CStr;
 use std::ffi::CString;
 
 /// As written.
@@ -15,8 +16,8 @@ pub struct Settings {
     on_null: bool,
     on_broken: bool,
     on_address_limit: bool,
-    /// Rules in locations of this server that the start-up notice 301 names.
-    mended_in_locations: Vec<(u16, String)>,
+    /// Rules in locations of this server: out of sight when it is known which variables count.
+    in_locations: Vec<OnStatus>,
 }
 
 /// As written in a location.
@@ -41,6 +42,11 @@ pub struct Policy {
     pub on_address_limit: bool,
     /// Status and variable of rules that the start-up notice 301 names.
     pub mended: Vec<(u16, String)>,
+    /// What rules say that cannot be meant, now that it is known which variables count.
+    pub errors: Vec<String>,
+    in_locations: Vec<OnStatus>,
+    /// Names of variables that count, besides those of blocks.
+    counting: Vec<CString>,
 }
 
 /// A response with this status sets this variable.
@@ -49,6 +55,8 @@ pub struct OnStatus {
     status: u16,
     variable: CString,
     value: CString,
+    /// Nothing is written for the value, so it is the status; for a variable that counts it is 1.
+    is_default: bool,
     /// The C module would have added the status itself, not 1.
     is_mended: bool,
 }
@@ -72,7 +80,7 @@ const ABOUT: About = About {
     scope: Scope::Location,
     range: "a status from 100 to 599; a number as the value of a counting variable. The three words: \
             base server only, and only for QS_Block without a value",
-    default: "none; without a value 1 for QS_Block and QS_Block_Decrement, else the status",
+    default: "none; without a value 1 for a variable that a limit of clients counts, else the status",
     help: "Sets a variable when a response has this status; with QS_Block it is a block event. The words \
            stand for connections: one without a request, one that the client broke off in a response, one \
            above QS_SrvMaxConnPerIP. Several variables per status are possible; a virtual host or location \
@@ -154,7 +162,7 @@ fn on_status(arguments: &Arguments<'_>) -> Result<OnStatus, Problem> {
     if name.is_empty() {
         return Err(Problem::word(word, "a variable's name, or <variable>=<value>"));
     }
-    // The counters of other families join this list with their directives.
+    // Which others count is only known when all is read: `Policy::know_counting`.
     let is_block = name.eq_ignore_ascii_case("QS_Block");
     let is_counting = is_block || name.eq_ignore_ascii_case("QS_Block_Decrement");
     if let Some(value) = value
@@ -174,6 +182,7 @@ fn on_status(arguments: &Arguments<'_>) -> Result<OnStatus, Problem> {
         status,
         variable: c_string(name)?,
         value: c_string(value.unwrap_or(default))?,
+        is_default: value.is_none() && !is_counting,
         is_mended: is_counting
             && value.is_none()
             && (!is_block || arguments.place == Place::Location),
@@ -202,7 +211,7 @@ impl Settings {
     pub fn over(&self, base: &Settings) -> Settings {
         Settings {
             on_status: over(&self.on_status, &base.on_status),
-            mended_in_locations: self.mended_in_locations.clone(),
+            in_locations: self.in_locations.clone(),
             ..base.clone()
         }
     }
@@ -210,7 +219,7 @@ impl Settings {
     /// Takes note of what was just written in a location of this server: a location's own settings are
     /// out of sight when the server starts and has to tell of them.
     pub fn remember(&mut self, location: &LocationSettings) {
-        self.mended_in_locations.extend(location.on_status.last().and_then(OnStatus::mended));
+        self.in_locations.extend(location.on_status.last().cloned());
     }
 }
 
@@ -239,27 +248,52 @@ impl Policy {
             on_null: settings.on_null,
             on_broken: settings.on_broken,
             on_address_limit: settings.on_address_limit,
-            mended: settings
-                .on_status
-                .iter()
-                .filter_map(OnStatus::mended)
-                .chain(settings.mended_in_locations.iter().cloned())
-                .collect(),
+            mended: Vec::new(),
+            errors: Vec::new(),
+            in_locations: settings.in_locations.clone(),
+            counting: Vec::new(),
         }
     }
+
+    /// Learns which variables count besides those of blocks, and what that makes of the rules.
+    pub fn know_counting(&mut self, names: Vec<CString>) {
+        self.counting = names;
+        for rule in self.on_status.iter_mut().chain(&mut self.in_locations) {
+            let counts = counts(&self.counting, &rule.variable);
+            let value = rule.value.to_bytes();
+            if counts && rule.is_default {
+                rule.value = c"1".to_owned();
+                rule.is_mended = true;
+            } else if counts && (value.is_empty() || !value.iter().all(u8::is_ascii_digit)) {
+                let name = rule.variable.to_string_lossy();
+                self.errors.push(format!(
+                    "QS_SetEnvIfStatus: '{name}={}' is not allowed here, it takes a number for {name}, \
+                     which counts: {name}=<number>",
+                    rule.value.to_string_lossy()
+                ));
+            }
+        }
+        let rules = self.on_status.iter().chain(&self.in_locations);
+        self.mended = rules.filter_map(OnStatus::mended).collect();
+    }
+
+    /// Sets what the status of a response asks for; `rules` are the server's or a location's.
+    pub fn respond(&self, rules: &[OnStatus], status: u16, request: &mut dyn RequestView) {
+        for rule in rules.iter().filter(|rule| rule.status == status) {
+            let is_one = rule.is_default && counts(&self.counting, &rule.variable);
+            request.set_variable(&rule.variable, if is_one { b"1" } else { rule.value.to_bytes() });
+        }
+    }
+}
+
+fn counts(names: &[CString], variable: &CStr) -> bool {
+    names.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(variable.to_bytes()))
 }
 
 impl OnStatus {
     /// What the start-up notice 301 names, if the C module would have counted differently.
     fn mended(&self) -> Option<(u16, String)> {
         self.is_mended.then(|| (self.status, self.variable.to_string_lossy().into_owned()))
-    }
-}
-
-/// Sets what the status of a response asks for.
-pub fn respond(rules: &[OnStatus], status: u16, request: &mut dyn RequestView) {
-    for rule in rules.iter().filter(|rule| rule.status == status) {
-        request.set_variable(&rule.variable, rule.value.to_bytes());
     }
 }
 

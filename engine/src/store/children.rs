@@ -152,6 +152,7 @@ impl Store<'_> {
             }
             self.children.records.clear_slot(slot);
             self.children.sheets.clear_slot(slot);
+            self.sleepers.reclaim(child);
             word.store(0, Ordering::Release);
         }
         unsure.retain(|unit| !self.settle(*unit));
@@ -209,8 +210,8 @@ impl Store<'_> {
     /// Until when a client's row may be worth keeping. The parent knows no rule: a row with events may
     /// have a mark, of any length.
     fn latest_end(&self, row: u32, now: Tick) -> Tick {
-        let has_events = self.clients.row(RowId(row)).is_some_and(|row| row.block.look().count > 0);
-        if has_events { Tick(u32::MAX) } else { now }
+        let is_blocked = self.clients.row(RowId(row)).is_some_and(|row| row.block.look().count > 0);
+        if is_blocked || self.clients.columns().has_counts(row) { Tick(u32::MAX) } else { now }
     }
 
     /// Counts one counter anew from the leases of the living. False when somebody stood in the middle
@@ -238,8 +239,10 @@ impl Store<'_> {
             Unit::Peer(row) => self.peers.connections(row),
             Unit::Client(row) => self.clients.connections(row),
             Unit::Rule(rule) => self.rules.requests(rule),
-            // Nothing counts in these yet.
-            Unit::ClientRequests(_) | Unit::ClientTurn(_) | Unit::ServerTurn(_) => None,
+            Unit::ClientRequests(row) => self.clients.requests(row),
+            Unit::ClientTurn(row) => self.clients.turn(row),
+            // The turn of a server is a rule like any other.
+            Unit::ServerTurn(rule) => self.rules.requests(rule),
         }
     }
 

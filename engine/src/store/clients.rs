@@ -5,6 +5,7 @@
 //!           slot: final 1 | piece of the tag 23 | stamp 8 | row 32,   0 = free
 //!   rows    tag | address | block | connections | suppressed        (40 octets)
 //!   ages    when a row's worth ends, and a tree over it              (ages.rs)
+//!   beside  counters that only some configurations have              (columns.rs)
 //! ```
 //!
 //! A row is *held* while its `connections` count anything; only a row that nobody holds can be given to
@@ -28,9 +29,13 @@ use crate::client::address::Address;
 use crate::meter::concurrency::Concurrency;
 use crate::meter::window::Window;
 use crate::store::ages::{Ages, Oldest, words_for};
+use crate::store::columns::Columns;
 use crate::store::layout::TableParts;
 use crate::store::lease::{Lease, LeaseWord};
 use crate::time::Tick;
+
+/// The scope of clients: they are counted for the whole server, not per virtual host.
+pub const CLIENTS: u32 = u32::MAX;
 
 /// Slots of a bucket: one cache line.
 pub const BUCKET: usize = 8;
@@ -92,6 +97,12 @@ pub struct Clients<'a> {
     ages: Ages<'a>,
     /// Ages of the rows behind them: room for those that are held or marked besides.
     spare: Ages<'a>,
+    /// One counter a row for each limit variable.
+    columns: Columns<'a>,
+    /// Requests of each client at this moment.
+    requests: &'a [Concurrency],
+    /// Whether any request has the client's turn.
+    turns: &'a [Concurrency],
     secret: Secret,
     evicted: &'a AtomicU64,
 }
@@ -119,7 +130,7 @@ struct Found<'a> {
 impl<'a> Clients<'a> {
     /// Lays a table over its parts.
     pub fn new(parts: TableParts<'a>, secret: Secret) -> Clients<'a> {
-        let TableParts { rows, remembering, index, ages, evicted } = parts;
+        let TableParts { rows, remembering, index, ages, beside, evicted } = parts;
         let remembering = remembering.min(rows.len());
         let (ages, spare) = ages.split_at(words_for(remembering).min(ages.len()));
         Clients {
@@ -127,6 +138,9 @@ impl<'a> Clients<'a> {
             index: index.as_chunks().0,
             ages: Ages::new(ages, remembering),
             spare: Ages::new(spare, rows.len() - remembering),
+            columns: Columns::new(beside.heads, beside.cells, rows.len()),
+            requests: beside.requests,
+            turns: beside.turns,
             secret,
             evicted,
         }
@@ -140,6 +154,21 @@ impl<'a> Clients<'a> {
     /// Returns the counter of a row's connections, for the recount.
     pub fn connections(&self, row: u32) -> Option<&'a Concurrency> {
         self.rows.get(row as usize).map(|row| &row.connections)
+    }
+
+    /// Returns the counters beside the rows.
+    pub fn columns(&self) -> &Columns<'a> {
+        &self.columns
+    }
+
+    /// Returns the counter of a client's requests at this moment.
+    pub fn requests(&self, row: u32) -> Option<&'a Concurrency> {
+        self.requests.get(row as usize)
+    }
+
+    /// Returns the turn of a client: counts one at most.
+    pub fn turn(&self, row: u32) -> Option<&'a Concurrency> {
+        self.turns.get(row as usize)
     }
 
     /// Returns how many rows were taken from one address for another.
@@ -206,6 +235,11 @@ impl<'a> Clients<'a> {
     /// Marks a held row as worth keeping until `end`, whatever crowd comes by.
     pub fn keep(&self, id: RowId, end: Tick) {
         self.raise(id.0, end.min(LAST_END));
+    }
+
+    /// Tells whether a row is worth keeping beyond its last use.
+    pub fn is_kept(&self, id: RowId, now: Tick) -> bool {
+        self.key(id.0) > now
     }
 
     /// Says that a row is worth keeping until `end` and no longer: its mark was taken away, or it is
@@ -398,6 +432,7 @@ impl<'a> Clients<'a> {
                 if tag != 0 {
                     self.evicted.fetch_add(1, Ordering::Relaxed);
                     self.unlink(oldest.row, tag);
+                    self.columns.clear_row(oldest.row);
                 }
                 if oldest.key > now {
                     self.lower(oldest.row, now);
@@ -501,6 +536,7 @@ impl<'a> Clients<'a> {
     fn clear(&self, number: u32, row: &Row) {
         row.tag.store(0, Ordering::Release);
         row.block.reset();
+        self.columns.clear_row(number);
         self.lower(number, Tick(0));
         row.connections.settle(0);
     }

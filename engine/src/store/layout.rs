@@ -6,19 +6,22 @@
 
 use crate::atomic::{AtomicU32, AtomicU64};
 use crate::client::address::PrefixBits;
-use crate::meter::concurrency;
+use crate::meter::concurrency::{self, Concurrency};
+use crate::meter::window::Window;
 use crate::store::Store;
 use crate::store::ages;
 use crate::store::children::{Children, Record};
 use crate::store::chunks::{CHUNK_RECORDS, Chunk};
 use crate::store::clients::{BUCKET, Clients, Row, Secret};
+use crate::store::columns::{self, Head};
 use crate::store::loans::Sheet;
 use crate::store::rules::{Rule, Rules};
+use crate::store::sleepers::{Place, Sleepers};
 use crate::store::slots::{Scope, Scopes};
 use crate::store::totals::{EVENTS, Totals};
 
 /// Changes with every change of a row or of this drawing.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Rows of the client table when `QS_ClientEntries` is not configured.
 pub const DEFAULT_CLIENT_ENTRIES: u32 = 50_000;
@@ -61,6 +64,10 @@ pub struct Layout {
     pub clients: usize,
     /// Of those, how many remember clients that are neither connected nor marked.
     pub remembering: usize,
+    /// Columns of counters beside that table.
+    pub columns: usize,
+    /// Places for requests that sleep.
+    pub places: usize,
     /// Event totals.
     pub totals: usize,
 }
@@ -90,6 +97,9 @@ impl Layout {
             peers: room + 1024,
             clients: client_entries as usize + room,
             remembering: client_entries as usize,
+            columns: columns::columns_for(client_entries as usize + room),
+            // A sleeper sleeps in a worker's thread.
+            places: slots * limits.threads.max(1) as usize,
             totals: EVENTS,
         }
     }
@@ -116,8 +126,24 @@ pub struct TableParts<'a> {
     pub index: &'a [AtomicU64],
     /// [`ages_words`] of them.
     pub ages: &'a [AtomicU32],
+    /// Counters beside the rows.
+    pub beside: Beside<'a>,
     /// How many rows went from one address to another.
     pub evicted: &'a AtomicU64,
+}
+
+/// Counters beside a table of addresses that only some configurations use, so that a row need not have
+/// them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// What each column is for.
+    pub heads: &'a [Head],
+    /// One cell a row for each column.
+    pub cells: &'a [Window],
+    /// Requests at this moment, one word a row.
+    pub requests: &'a [Concurrency],
+    /// Turns, one word a row.
+    pub turns: &'a [Concurrency],
 }
 
 /// The parts of the segment in memory.
@@ -139,6 +165,10 @@ pub struct Parts<'a> {
     pub peers: TableParts<'a>,
     /// The table of clients.
     pub clients: TableParts<'a>,
+    /// Places for requests that sleep.
+    pub places: &'a [Place],
+    /// The tickets of their queues.
+    pub tickets: &'a AtomicU64,
     /// One word per event number.
     pub totals: &'a [AtomicU64],
 }
@@ -152,6 +182,7 @@ impl<'a> Store<'a> {
             peers: Clients::new(parts.peers, secret),
             clients: Clients::new(parts.clients, secret),
             rules: Rules::new(parts.rules),
+            sleepers: Sleepers::new(parts.places, parts.tickets),
             totals: Totals::new(parts.totals),
             prefix,
         }
@@ -168,6 +199,8 @@ pub struct PrivateMemory {
     rules: Vec<Rule>,
     totals: Vec<AtomicU64>,
     tables: [PrivateTable; 2],
+    places: Vec<Place>,
+    tickets: AtomicU64,
     reclaimed: AtomicU64,
 }
 
@@ -177,17 +210,25 @@ struct PrivateTable {
     remembering: usize,
     index: Vec<AtomicU64>,
     ages: Vec<AtomicU32>,
+    heads: Vec<Head>,
+    cells: Vec<Window>,
+    requests: Vec<Concurrency>,
+    turns: Vec<Concurrency>,
     evicted: AtomicU64,
 }
 
 impl PrivateMemory {
     /// Makes memory for a layout.
     pub fn new(layout: Layout) -> PrivateMemory {
-        let table = |rows: usize, remembering: usize| PrivateTable {
+        let table = |rows: usize, remembering: usize, columns: usize| PrivateTable {
             rows: many(rows, Row::default),
             remembering,
             index: many(index_words(rows), || AtomicU64::new(0)),
             ages: many(ages_words(rows, remembering), || AtomicU32::new(0)),
+            heads: many(columns, Head::default),
+            cells: many(columns * rows, Window::default),
+            requests: many(if columns > 0 { rows } else { 0 }, Concurrency::default),
+            turns: many(if columns > 0 { rows } else { 0 }, Concurrency::default),
             evicted: AtomicU64::new(0),
         };
         PrivateMemory {
@@ -197,7 +238,12 @@ impl PrivateMemory {
             scopes: many(layout.scopes, Scope::default),
             rules: many(layout.rules, Rule::default),
             totals: many(layout.totals, || AtomicU64::new(0)),
-            tables: [table(layout.peers, layout.peers), table(layout.clients, layout.remembering)],
+            tables: [
+                table(layout.peers, layout.peers, 0),
+                table(layout.clients, layout.remembering, layout.columns),
+            ],
+            places: many(layout.places, Place::default),
+            tickets: AtomicU64::new(0),
             reclaimed: AtomicU64::new(0),
         }
     }
@@ -215,6 +261,8 @@ impl PrivateMemory {
                 rules: &self.rules,
                 peers: peers.parts(),
                 clients: clients.parts(),
+                places: &self.places,
+                tickets: &self.tickets,
                 totals: &self.totals,
             },
             secret,
@@ -230,6 +278,12 @@ impl PrivateTable {
             remembering: self.remembering,
             index: &self.index,
             ages: &self.ages,
+            beside: Beside {
+                heads: &self.heads,
+                cells: &self.cells,
+                requests: &self.requests,
+                turns: &self.turns,
+            },
             evicted: &self.evicted,
         }
     }

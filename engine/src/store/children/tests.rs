@@ -17,6 +17,8 @@ fn memory() -> PrivateMemory {
         peers: 300,
         clients: 300,
         remembering: 300,
+        columns: 2,
+        places: 4,
         totals: 1,
     })
 }

@@ -22,6 +22,8 @@ fn memory(clients: usize) -> PrivateMemory {
         peers: 64,
         clients,
         remembering: clients,
+        columns: 2,
+        places: 4,
         totals: 4,
     })
 }
@@ -119,6 +121,8 @@ fn held_and_marked_rows_do_not_use_up_the_configured_number() {
         peers: 64,
         clients: 740,
         remembering: 640,
+        columns: 2,
+        places: 4,
         totals: 4,
     });
     let store = memory.store(SECRET, PrefixBits::DEFAULT);
@@ -300,6 +304,8 @@ fn memory_with_spare(clients: usize, remembering: usize) -> PrivateMemory {
         peers: 64,
         clients,
         remembering,
+        columns: 2,
+        places: 4,
         totals: 4,
     })
 }

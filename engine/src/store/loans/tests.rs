@@ -18,6 +18,8 @@ fn memory(sheets: usize) -> PrivateMemory {
         peers: 8,
         clients: 40,
         remembering: 8,
+        columns: 2,
+        places: 4,
         totals: 1,
     })
 }

@@ -1,0 +1,111 @@
+//! How many requests one client may have at once. Whom a request is counted for may be said by a header
+//! (client_identity.rs).
+//! Spec: client.md, QS_ClientEventRequestLimit. Phases: admit (count, judge); given back with all that a
+//! request has on loan.
+
+use crate::context::{Exchange, Letter};
+use crate::directive::{About, Arity, Directive, Scope};
+use crate::log_event::{Level, LogEvent};
+use crate::store::unit::Unit;
+use crate::values::{Capacity, MAX_NUMBER, number};
+use crate::verdict::{Violation, Words};
+use core::ffi::CStr;
+
+/// As written.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    max: Option<u32>,
+}
+
+/// Nothing of this family stands in a location, or is kept for a request.
+pub type LocationSettings = ();
+/// See above.
+pub type Facts = ();
+
+/// As enforced.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// So many requests at once.
+    pub max: Option<u32>,
+}
+
+/// `mod_qos(065)`
+pub static TOO_MANY_AT_ONCE: LogEvent = LogEvent {
+    number: 65,
+    level: Level::Error,
+    is_counted: true,
+    format: "access denied{ (log only)}, QS_ClientEventRequestLimit rule: max={N}, current={n}, c={c}, id={id}",
+    when: "a request with the variable QS_EventRequest, of a client that has as many of them already",
+};
+
+/// The events of this family.
+pub const LOG_EVENTS: &[&LogEvent] = &[&TOO_MANY_AT_ONCE];
+
+const EVENT: &CStr = c"QS_EventRequest";
+const IS_VIP: &CStr = c"QS_IsVipRequest";
+
+/// The directives of this family.
+pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[Directive {
+    about: About {
+        name: c"QS_ClientEventRequestLimit",
+        arguments: c"<requests>",
+        arity: Arity::One,
+        scope: Scope::BaseServer,
+        range: "0 to 2147483647, 0 denies all of them",
+        default: "off",
+        help: "How many requests with the variable QS_EventRequest a client may have at once (event 065). \
+               VIPs may have more.",
+        spec: "client.md QS_ClientEventRequestLimit",
+    },
+    set: |settings, arguments| {
+        settings.max = Some(number(arguments.first(), 0, MAX_NUMBER)?);
+        Ok(())
+    },
+    set_in_location: None,
+}];
+
+impl Settings {
+    /// Completes a virtual host's settings by the base server's.
+    pub fn over(&self, base: &Settings) -> Settings {
+        base.clone()
+    }
+}
+
+impl Policy {
+    /// Resolves settings.
+    pub fn resolve(settings: &Settings, _: Capacity) -> Policy {
+        Policy { max: settings.max }
+    }
+
+    /// Tells whether this request is one of those that are counted.
+    pub fn is_event(&self, exchange: &Exchange<'_>) -> bool {
+        self.max.is_some() && exchange.request.variable(EVENT).is_some()
+    }
+}
+
+/// Counts a request and judges it (I.13). A request that is denied counts until it is answered.
+pub fn admit(policy: &Policy, exchange: &mut Exchange<'_>) -> Option<Violation> {
+    let max = policy.max.filter(|_| policy.is_event(exchange))?;
+    let moment = exchange.moment;
+    let row = exchange.known.client_row;
+    let unit = row.map(|row| Unit::ClientRequests(row.0));
+    let current = unit.and_then(|unit| moment.store.borrow(exchange.purse, moment.child, unit));
+    // What cannot be counted is over the limit.
+    let current = current.unwrap_or(u32::MAX);
+    if current <= max {
+        return None;
+    }
+    if exchange.known.is_vip {
+        exchange.add_letter(Letter::Vip);
+        exchange.request.set_variable(IS_VIP, b"yes");
+        return None;
+    }
+    let words = Words::Counted {
+        directive: "QS_ClientEventRequestLimit",
+        measure: "current",
+        max,
+        current,
+        age: None,
+    };
+    Some(Violation::new(&TOO_MANY_AT_ONCE, words).of(exchange.client()))
+}

@@ -1,0 +1,146 @@
+//! How fast one client may be: events per second, and how long who is faster has to wait.
+//! Spec: client.md, QS_ClientEventPerSecLimit. Phases: admit (count, hold up).
+
+use crate::context::{Exchange, Letter};
+use crate::directive::{About, Arity, Directive, Scope};
+use crate::log_event::{Level, LogEvent};
+use crate::meter::pace::{self, Change, MAX_DELAY};
+use crate::store::columns::{Column, Columns};
+use crate::values::{Capacity, MAX_NUMBER, number};
+use crate::verdict::Violation;
+use crate::waiting::{self, Places};
+use core::ffi::CStr;
+
+/// As written.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    limit: Option<u32>,
+}
+
+/// Nothing of this family stands in a location, or is kept for a request.
+pub type LocationSettings = ();
+/// See above.
+pub type Facts = ();
+
+/// As enforced.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    limit: Option<u32>,
+    /// Where it counts; none before it is brought into force.
+    column: Option<Column>,
+    places: Places,
+}
+
+/// `mod_qos(061)`
+pub static SLOWED_DOWN: LogEvent = LogEvent {
+    number: 61,
+    level: Level::Warning,
+    is_counted: true,
+    format: "request rate limit, rule: QS_Event({N}), req/sec={r}, delay={d}ms{ (max)}",
+    when: "a client was faster than the limit for ten seconds: its delay grows",
+};
+
+/// `mod_qos(062)`
+pub static LET_GO: LogEvent = LogEvent {
+    number: 62,
+    level: Level::Info,
+    is_counted: true,
+    format: "request rate limit, rule: QS_Event({N}), req/sec={r}, delay={d}ms",
+    when: "a client that was slowed down kept the limit: its delay shrinks",
+};
+
+/// The events of this family.
+pub const LOG_EVENTS: &[&LogEvent] = &[&SLOWED_DOWN, &LET_GO];
+
+const EVENT: &CStr = c"QS_Event";
+
+/// The name of the column: no variable can have it.
+const COLUMN: &str = "QS_ClientEventPerSecLimit ";
+
+/// The directives of this family.
+pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[Directive {
+    about: About {
+        name: c"QS_ClientEventPerSecLimit",
+        arguments: c"<events>",
+        arity: Arity::One,
+        scope: Scope::BaseServer,
+        range: "0 to 2147483647, 0 switches the rule off",
+        default: "off",
+        help: "How many requests with the variable QS_Event a client may have a second. Who has more is \
+               held up: every ten seconds his delay grows by the excess in percent, in milliseconds, up to \
+               five seconds (event 061), or shrinks by a quarter (event 062).",
+        spec: "client.md QS_ClientEventPerSecLimit",
+    },
+    set: |settings, arguments| {
+        settings.limit = Some(number(arguments.first(), 0, MAX_NUMBER)?);
+        Ok(())
+    },
+    set_in_location: None,
+}];
+
+impl Settings {
+    /// Completes a virtual host's settings by the base server's.
+    pub fn over(&self, base: &Settings) -> Settings {
+        base.clone()
+    }
+}
+
+impl Policy {
+    /// Resolves settings.
+    pub fn resolve(settings: &Settings, capacity: Capacity) -> Policy {
+        let limit = settings.limit.filter(|limit| *limit > 0);
+        Policy { limit, column: None, places: Places::of(capacity) }
+    }
+
+    /// Tells whether any client is counted.
+    pub fn is_on(&self) -> bool {
+        self.limit.is_some()
+    }
+
+    /// Finds the column again, or takes a new one.
+    pub fn bind(&mut self, columns: &Columns<'_>, generation: u32) -> Result<(), String> {
+        if self.limit.is_some() {
+            let column = columns.find(COLUMN, generation);
+            self.column = Some(column.ok_or("no room for QS_ClientEventPerSecLimit")?);
+        }
+        Ok(())
+    }
+}
+
+/// Counts an event, and holds up who is too fast (I.16). The peer is counted, whatever a header says.
+pub fn admit(policy: &Policy, exchange: &mut Exchange<'_>, is_log_only: bool) -> Option<Violation> {
+    let limit = policy.limit?;
+    exchange.request.variable(EVENT)?;
+    let moment = exchange.moment;
+    let columns = moment.store.clients.columns();
+    let word = columns.cell(policy.column?, exchange.connection.client_row?.0)?;
+    let paced = pace::count(word, moment.now, limit);
+    let delay = paced.delay.0;
+    match paced.change {
+        Some((rate, Change::Grown)) => {
+            let end = if delay == MAX_DELAY { " (max)" } else { "" };
+            exchange.note_without_id(
+                &SLOWED_DOWN,
+                format_args!(
+                    "request rate limit, rule: QS_Event({limit}), req/sec={rate}, delay={delay}ms{end}"
+                ),
+            );
+        }
+        Some((rate, Change::Shrunk)) => exchange.note_without_id(
+            &LET_GO,
+            format_args!(
+                "request rate limit, rule: QS_Event({limit}), req/sec={rate}, delay={delay}ms"
+            ),
+        ),
+        None => {}
+    }
+    if delay == 0 {
+        return None;
+    }
+    exchange.add_letter(Letter::Delayed);
+    if is_log_only {
+        return None;
+    }
+    let crowded = waiting::pause(exchange, policy.places, paced.delay).err()?;
+    Some(crowded.violation("QS_ClientEventPerSecLimit"))
+}
