@@ -2,23 +2,18 @@
 
 use crate::context::{Exchange, Letter};
 use crate::time::Millis;
+use crate::values::leading_number;
 
-/// Holds a request up for the milliseconds that its variable says; in log-only mode it is only marked.
+/// Holds a request up for the milliseconds that its variable says; in log-only mode nothing happens.
 pub fn pause(is_log_only: bool, exchange: &mut Exchange<'_>) {
-    let Some(span) = exchange.request.variable(c"QS_Delay").map(milliseconds) else { return };
-    if span == 0 {
+    if is_log_only {
         return;
     }
-    exchange.add_letter(Letter::Delayed);
-    if !is_log_only {
+    let span = exchange.request.variable(c"QS_Delay").and_then(leading_number);
+    if let Some(span) = span.filter(|span| *span > 0) {
+        exchange.add_letter(Letter::Delayed);
         exchange.moment.now = exchange.request.pause(Millis(span));
     }
-}
-
-/// The number that a value begins with, 0 where it begins with none.
-fn milliseconds(value: &[u8]) -> u32 {
-    let digits = value.iter().take_while(|octet| octet.is_ascii_digit());
-    digits.fold(0u32, |sum, digit| sum.saturating_mul(10).saturating_add(u32::from(digit - b'0')))
 }
 
 #[cfg(test)]
@@ -45,7 +40,7 @@ mod tests {
             ("-5", 0),
             ("", 0),
             ("abc", 0),
-            (" 9", 0),
+            (" 9", 9),
             ("1.5", 1),
         ] {
             let letters = if expected > 0 { "L" } else { "" };
@@ -55,6 +50,6 @@ mod tests {
 
     #[test]
     fn in_log_only_mode_nobody_waits() {
-        assert_eq!(paused("QS_LogOnly on", "700"), (0, "L".to_owned()));
+        assert_eq!(paused("QS_LogOnly on", "700"), (0, String::new()));
     }
 }
