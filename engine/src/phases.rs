@@ -13,7 +13,7 @@ use crate::rules::body_limit::Layer;
 use crate::rules::{
     Facts, LocationSettings, Policy, body_limit, client_concurrency, client_event_limit,
     client_identity, client_limit, client_rate, connection_limit, connection_variable, delay,
-    event_limit, geo, request_limit, serialize, variable,
+    event_limit, geo, request_limit, serialize, variable, vip_session,
 };
 use crate::store::children::Record;
 use crate::verdict::{Answer, Verdict, Violation};
@@ -119,10 +119,11 @@ pub struct Rules<'a> {
 
 /// A request was read (variables.md 1, step B): before mod_setenvif, whose conditions see what is set here.
 /// Also for internal redirects.
-pub fn read(_rules: Rules<'_>, _exchange: &mut Exchange<'_>, _facts: &mut Facts) {
+pub fn read(_rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts) {
     // B.2, B.3 the client's country.
     // B.4 counters of events that other requests left.
     // B.5 marks of the client.
+    vip_session::read(exchange);
     // B.6 QS_LogEnv.
 }
 
@@ -173,6 +174,8 @@ pub fn admit(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) -
     let is_log_only = policy.server.is_log_only;
     connection_variable::keep_alive(&policy.connection_variable, is_log_only, exchange);
     // I.5 cookies of sessions are taken out, I.6 variables, then: is it a VIP?
+    vip_session::take_session(&policy.vip_session, exchange, &mut facts.vip_session);
+    vip_session::settle(&policy.vip_session, exchange);
     // I.7 the socket's timeout.
     connection_variable::timeout(&policy.connection_variable, is_log_only, exchange);
     // I.10 event concurrency: all rules count, and each that is exceeded tells of it.
@@ -244,7 +247,8 @@ pub fn admit(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) -
 }
 
 /// All that comes before the content is done (step J, R6): also for subrequests and redirects.
-pub fn fix_up(_rules: Rules<'_>, _exchange: &mut Exchange<'_>, _facts: &mut Facts) {
+pub fn fix_up(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) {
+    vip_session::fix_up(&rules.policy.vip_session, exchange, &mut facts.vip_session);
     // J late SetEnvIfPlus, authenticated VIPs, QS_LogEnv, QS_SrvMinDataRateOffEvent.
 }
 
@@ -254,12 +258,13 @@ pub fn wants_response(rules: Rules<'_>) -> bool {
         || rules.policy.variable.on_broken
         || rules.policy.connection_limit.close_above.is_some()
         || rules.policy.connection_variable.wants_response()
+        || rules.policy.vip_session.wants_response()
         || rules.location.is_some_and(|location| !location.variable.is_empty())
 }
 
 /// The head of a response goes out (step K, R7). `is_normal` is false for httpd's own error responses,
 /// for which only variables are set.
-pub fn respond(rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts, is_normal: bool) {
+pub fn respond(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts, is_normal: bool) {
     exchange.connection.marks.set(Marks::RESPONDED);
     let status = exchange.request.status();
     // K.1 what the status sets: server first, then location.
@@ -269,8 +274,9 @@ pub fn respond(rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts
         policy.respond(location.variable.on_status(), status, exchange.request);
     }
     // K.2 and K.3 what headers and variables set.
-    // K.5 VIPs by response headers.
     if is_normal {
+        // K.5 VIPs by response headers.
+        vip_session::respond(&rules.policy.vip_session, exchange, &facts.vip_session);
         // K.8 QS_Set_DSCP. K.9 keep-alive again.
         let variables = &rules.policy.connection_variable;
         connection_variable::mark_packets(variables, exchange);

@@ -19,6 +19,7 @@ pub mod serialize;
 pub mod server;
 pub mod unavailable;
 pub mod variable;
+pub mod vip_session;
 
 use crate::directive::{About, Arguments, InLocation, Place, Scope};
 use crate::log_event::LogEvent;
@@ -147,6 +148,7 @@ families!(
     geo,
     body_limit,
     connection_variable,
+    vip_session,
 );
 
 /// Sets directive number `index`, as the configuration says. The error names the directive, the

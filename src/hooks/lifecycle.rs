@@ -4,13 +4,13 @@ use crate::config::{self, ServerConfig};
 use crate::countries;
 use crate::ffi::bindings::{self as httpd, apr_pool_t, server_rec};
 use crate::ffi::guard::{Callback, guard};
-use crate::httpd::{config_tree, keep_alive, mpm, server::Server, users::Users};
+use crate::httpd::{config_tree, keep_alive, mpm, random, server::Server, users::Users};
 use crate::shm::{child, segment};
 use core::ffi::c_int;
 use qos_engine::log_event::{self, Level, LogEvent};
 use qos_engine::rules::{
     Bound, Policy, client_identity, connection_limit, geo, request_limit, server as server_rules,
-    variable,
+    variable, vip_session,
 };
 use qos_engine::store::owned;
 use qos_engine::values::Unreachable;
@@ -87,11 +87,18 @@ pub unsafe extern "C" fn post_config(
 fn bring_into_force(base: Server) -> Result<(), String> {
     let computed = mpm::capacity();
     let owners = owners(base);
+    // Made in the parent, so that all children have the same.
+    let mut key = [0; 32];
+    if !random::fill(&mut key) {
+        notice(base, &vip_session::NO_KEY, format_args!("Can't generate random data."));
+        return Err("no key for session cookies".to_owned());
+    }
     let mut resolved: Vec<Policy> = owners
         .iter()
         .map(|(_, config)| {
             let mut policy = Policy::resolve(&config.settings, computed);
             policy.listen(&config_tree::can_be_set);
+            policy.vip_session.use_key(&key);
             policy
         })
         .collect();

@@ -496,7 +496,11 @@ impl Root {
         }
         let index = ("index.html".to_owned(), b"it works\n".to_vec());
         for (name, content) in std::iter::once(&index).chain(&builder.files) {
-            fs::write(htdocs.join(name), content).expect("the temporary directory is writable");
+            let file = htdocs.join(name);
+            if let Some(directory) = file.parent() {
+                fs::create_dir_all(directory).expect("the temporary directory is writable");
+            }
+            fs::write(file, content).expect("the temporary directory is writable");
         }
         if builder.plan.tls {
             tls::write_certificate(&root.0);

@@ -1,0 +1,118 @@
+//! The DoS guide, chapter by chapter, with its own directives and smaller numbers: what each of them
+//! stops, and that a good client beside the bad one is served.
+
+use crate::harness::{Builder, Client, Connection, Httpd, Mpm, PATIENCE, wait_until};
+
+fn server(mpm: Mpm, directives: &str) -> Builder {
+    Httpd::on(mpm).with(directives)
+}
+
+fn hold(httpd: &Httpd, source: &str, count: usize) -> Vec<Connection> {
+    (0..count).map(|_| httpd.client(source).hold()).collect()
+}
+
+fn is_served(client: &Client) -> bool {
+    client.get("/index.html").status() == Some(200)
+}
+
+fn basic_settings(mpm: Mpm) {
+    let httpd = server(
+        mpm,
+        "TimeOut 10\nKeepAlive on\nKeepAliveTimeout 5\nMaxKeepAliveRequests 30\nQS_SrvMaxConnClose 3",
+    )
+    .start();
+    let mut early = httpd.client("127.0.0.91").connect();
+    assert!(!early.get("/").served().closes(), "kept as long as there is room");
+    let _others = hold(&httpd, "127.0.0.92", 3);
+    assert!(early.get("/").served().closes(), "served, and then asked to go");
+    assert!(is_served(&httpd.client("127.0.0.93")), "so that others find a place");
+}
+
+fn connections_per_ip(mpm: Mpm) {
+    let httpd = server(mpm, "QS_SrvMaxConnPerIP 3 5").start();
+    httpd.expect(31);
+    let (bad, good) = (httpd.client("127.0.0.91"), httpd.client("127.0.0.92"));
+    let _held = hold(&httpd, "127.0.0.91", 4);
+    let _good = good.hold();
+    bad.get("/").assert_refused();
+    assert!(is_served(&good), "the limit is each address's own");
+}
+
+fn repeat_offender(mpm: Mpm) {
+    let httpd = server(
+        mpm,
+        "QS_ClientEventBlockCount 3 300\n\
+         QS_SetEnvIfStatus 400 QS_Block\nQS_SetEnvIfStatus 405 QS_Block\n\
+         QS_SetEnvIfStatus 406 QS_Block\nQS_SetEnvIfStatus 408 QS_Block\n\
+         QS_SetEnvIfStatus 413 QS_Block\nQS_SetEnvIfStatus 414 QS_Block\n\
+         QS_SetEnvIfStatus 500 QS_Block\nQS_SetEnvIfStatus NullConnection QS_Block",
+    )
+    .start();
+    httpd.expect(60);
+    let good = httpd.client("127.0.0.90");
+    // Requests without a host, ones that are too long, and connections without any.
+    let offences: [(&str, &[u8]); 3] = [
+        ("127.0.0.91", b"GET / HTTP/1.1\r\n\r\n"),
+        ("127.0.0.92", &[b'x'; 9000]),
+        ("127.0.0.93", b""),
+    ];
+    for (source, bytes) in offences {
+        let bad = httpd.client(source);
+        let offend = || {
+            let mut connection = bad.connect();
+            let _ = connection.send(bytes);
+            if !bytes.is_empty() {
+                let _ = connection.response();
+            }
+        };
+        (0..3).for_each(|_| offend());
+        wait_until("it is blocked", PATIENCE, || bad.get("/").is_refused());
+        assert!(is_served(&good), "{source}");
+    }
+}
+
+fn country_specific_rules(mpm: Mpm) {
+    let countries = "\"127.0.7.0\",\"127.0.7.255\",\"2130708224\",\"2130708479\",\"CH\",\"x\"\n\
+                     \"127.0.8.0\",\"127.0.8.255\",\"2130708480\",\"2130708735\",\"SE\",\"x\"\n";
+    let httpd = server(
+        mpm,
+        "QS_ClientGeoCountryDB conf/GeoIPCountryWhois.csv\nQS_ClientGeoCountryPriv DE,AT,CH 3",
+    )
+    .file("../conf/GeoIPCountryWhois.csv", countries.into())
+    .start();
+    httpd.expect(101);
+    let (good, bad) = (httpd.client("127.0.7.1"), httpd.client("127.0.8.1"));
+    assert!(is_served(&bad), "there is room");
+    let _others = hold(&httpd, "127.0.7.2", 3);
+    bad.get("/").assert_refused();
+    assert!(is_served(&good));
+}
+
+fn size_restrictions(mpm: Mpm) {
+    let httpd = server(
+        mpm,
+        "LimitRequestLine 7168\nLimitRequestFields 35\nLimitRequestFieldSize 7168\n\
+         QS_LimitRequestBody 102400",
+    )
+    .start();
+    httpd.expect(44);
+    let post = |source: &str, length: usize| {
+        let mut connection = httpd.client(source).connect();
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        let _ = connection.send(&[head.as_bytes(), &vec![b'x'; length]].concat());
+        connection.response().status()
+    };
+    assert_eq!(post("127.0.0.91", 102_401), Some(413));
+    assert_eq!(post("127.0.0.92", 102_400), Some(200));
+    let long = format!("/{}", "x".repeat(7200));
+    assert_eq!(httpd.client("127.0.0.91").get(&long).status(), Some(414));
+    assert!(is_served(&httpd.client("127.0.0.92")));
+}
+
+on_each_mpm!(
+    basic_settings,
+    connections_per_ip,
+    repeat_offender,
+    country_specific_rules,
+    size_restrictions,
+);
