@@ -11,6 +11,7 @@ pub mod columns;
 pub mod layout;
 pub mod lease;
 pub mod loans;
+pub mod marks;
 pub mod owned;
 pub mod rules;
 pub mod sleepers;

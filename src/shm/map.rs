@@ -14,6 +14,7 @@ use qos_engine::store::clients::Row;
 use qos_engine::store::columns::Head;
 use qos_engine::store::layout::{self, Beside, Layout, Parts, TableParts};
 use qos_engine::store::loans::Sheet;
+use qos_engine::store::marks::{CLASSES, Contents, Mark, Marks};
 use qos_engine::store::rules::Rule;
 use qos_engine::store::sleepers::Place;
 use qos_engine::store::slots::Scope;
@@ -30,6 +31,10 @@ unsafe impl SharedRow for AtomicU32 {}
 unsafe impl SharedRow for AtomicU64 {}
 // SAFETY: `repr(C)` over atomics and `repr(transparent)` words of atomics.
 unsafe impl SharedRow for Row {}
+// SAFETY: as above.
+unsafe impl SharedRow for Mark {}
+// SAFETY: as above.
+unsafe impl SharedRow for Contents {}
 // SAFETY: as above, over records that are.
 unsafe impl SharedRow for Chunk<Record> {}
 // SAFETY: as above.
@@ -87,6 +92,12 @@ impl Cursor {
                 cells: self.part(columns * rows),
                 requests: self.part(beside),
                 turns: self.part(beside),
+            },
+            marks: Marks {
+                marks: self.part::<Mark>(beside),
+                contents: self.part::<Contents>(beside),
+                everybody: self.part(if beside > 0 { CLASSES } else { 0 }),
+                in_use: self.part(beside.min(1)),
             },
         }
     }

@@ -6,6 +6,7 @@
 //!   rows    tag | address | block | connections | suppressed        (40 octets)
 //!   ages    when a row's worth ends, and a tree over it              (ages.rs)
 //!   beside  counters that only some configurations have              (columns.rs)
+//!   marks   what else is remembered of a client, where it is wanted  (marks.rs)
 //! ```
 //!
 //! A row is *held* while its `connections` count anything; only a row that nobody holds can be given to
@@ -32,6 +33,7 @@ use crate::store::ages::{Ages, Oldest, words_for};
 use crate::store::columns::Columns;
 use crate::store::layout::TableParts;
 use crate::store::lease::{Lease, LeaseWord};
+use crate::store::marks::Marks;
 use crate::time::Tick;
 
 /// The scope of clients: they are counted for the whole server, not per virtual host.
@@ -103,6 +105,7 @@ pub struct Clients<'a> {
     requests: &'a [Concurrency],
     /// Whether any request has the client's turn.
     turns: &'a [Concurrency],
+    marks: Marks<'a>,
     secret: Secret,
     evicted: &'a AtomicU64,
 }
@@ -130,7 +133,7 @@ struct Found<'a> {
 impl<'a> Clients<'a> {
     /// Lays a table over its parts.
     pub fn new(parts: TableParts<'a>, secret: Secret) -> Clients<'a> {
-        let TableParts { rows, remembering, index, ages, beside, evicted } = parts;
+        let TableParts { rows, remembering, index, ages, beside, marks, evicted } = parts;
         let remembering = remembering.min(rows.len());
         let (ages, spare) = ages.split_at(words_for(remembering).min(ages.len()));
         Clients {
@@ -141,6 +144,7 @@ impl<'a> Clients<'a> {
             columns: Columns::new(beside.heads, beside.cells, rows.len()),
             requests: beside.requests,
             turns: beside.turns,
+            marks,
             secret,
             evicted,
         }
@@ -169,6 +173,11 @@ impl<'a> Clients<'a> {
     /// Returns the turn of a client: counts one at most.
     pub fn turn(&self, row: u32) -> Option<&'a Concurrency> {
         self.turns.get(row as usize)
+    }
+
+    /// Returns the marks beside the rows.
+    pub(super) fn marks(&self) -> &Marks<'a> {
+        &self.marks
     }
 
     /// Returns how many rows were taken from one address for another.
@@ -243,9 +252,10 @@ impl<'a> Clients<'a> {
     }
 
     /// Says that a row is worth keeping until `end` and no longer: its mark was taken away, or it is
-    /// about to be given back and somebody may have put it behind all others while it was held.
+    /// about to be given back and somebody may have put it behind all others while it was held. Except for
+    /// what marks.rs knows of it.
     pub fn keep_no_longer(&self, id: RowId, end: Tick) {
-        let end = end.min(LAST_END);
+        let end = end.max(self.marks.worth(id.0)).min(LAST_END);
         if self.key(id.0) > end {
             self.lower(id.0, end);
         }
@@ -433,6 +443,7 @@ impl<'a> Clients<'a> {
                     self.evicted.fetch_add(1, Ordering::Relaxed);
                     self.unlink(oldest.row, tag);
                     self.columns.clear_row(oldest.row);
+                    self.marks.clear(oldest.row);
                 }
                 if oldest.key > now {
                     self.lower(oldest.row, now);
@@ -455,7 +466,8 @@ impl<'a> Clients<'a> {
         });
         let (_, number) = free.ok_or(Failed::Full)?;
         let key = self.key(number);
-        self.lower(number, if key == IN_USE { now } else { key });
+        let worth = self.marks.worth(number).min(LAST_END);
+        self.lower(number, if key == IN_USE { now.max(worth) } else { key });
         Ok(())
     }
 
@@ -537,6 +549,7 @@ impl<'a> Clients<'a> {
         row.tag.store(0, Ordering::Release);
         row.block.reset();
         self.columns.clear_row(number);
+        self.marks.clear(number);
         self.lower(number, Tick(0));
         row.connections.settle(0);
     }

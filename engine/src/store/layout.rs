@@ -15,13 +15,14 @@ use crate::store::chunks::{CHUNK_RECORDS, Chunk};
 use crate::store::clients::{BUCKET, Clients, Row, Secret};
 use crate::store::columns::{self, Head};
 use crate::store::loans::Sheet;
+use crate::store::marks::{CLASSES, Contents, Mark, Marks};
 use crate::store::rules::{Rule, Rules};
 use crate::store::sleepers::{Place, Sleepers};
 use crate::store::slots::{Scope, Scopes};
 use crate::store::totals::{EVENTS, Totals};
 
 /// Changes with every change of a row or of this drawing.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Rows of the client table when `QS_ClientEntries` is not configured.
 pub const DEFAULT_CLIENT_ENTRIES: u32 = 50_000;
@@ -128,6 +129,8 @@ pub struct TableParts<'a> {
     pub ages: &'a [AtomicU32],
     /// Counters beside the rows.
     pub beside: Beside<'a>,
+    /// What else is remembered of each row, for a table that does.
+    pub marks: Marks<'a>,
     /// How many rows went from one address to another.
     pub evicted: &'a AtomicU64,
 }
@@ -214,6 +217,10 @@ struct PrivateTable {
     cells: Vec<Window>,
     requests: Vec<Concurrency>,
     turns: Vec<Concurrency>,
+    marks: Vec<Mark>,
+    contents: Vec<Contents>,
+    everybody: Vec<AtomicU64>,
+    in_use: Vec<AtomicU32>,
     evicted: AtomicU64,
 }
 
@@ -229,6 +236,10 @@ impl PrivateMemory {
             cells: many(columns * rows, Window::default),
             requests: many(if columns > 0 { rows } else { 0 }, Concurrency::default),
             turns: many(if columns > 0 { rows } else { 0 }, Concurrency::default),
+            marks: many(if columns > 0 { rows } else { 0 }, Mark::default),
+            contents: many(if columns > 0 { rows } else { 0 }, Contents::default),
+            everybody: many(if columns > 0 { CLASSES } else { 0 }, || AtomicU64::new(0)),
+            in_use: many(columns.min(1), || AtomicU32::new(0)),
             evicted: AtomicU64::new(0),
         };
         PrivateMemory {
@@ -283,6 +294,12 @@ impl PrivateTable {
                 cells: &self.cells,
                 requests: &self.requests,
                 turns: &self.turns,
+            },
+            marks: Marks {
+                marks: &self.marks,
+                contents: &self.contents,
+                everybody: &self.everybody,
+                in_use: &self.in_use,
             },
             evicted: &self.evicted,
         }
