@@ -8,6 +8,7 @@ use crate::store::Store;
 use crate::store::children::{Child, Record, RecordId};
 use crate::store::clients::RowId;
 use crate::store::loans::Purse;
+use crate::store::marks::Standing;
 use crate::time::{Millis, Seconds, Tick};
 use core::ffi::CStr;
 use core::fmt;
@@ -79,6 +80,8 @@ pub struct Connection {
     pub address_connections: Option<u32>,
     /// `QS_Country`: where the peer's address is, where a file of countries is configured and has it.
     pub country: Option<Country>,
+    /// What was known of its client when it came.
+    pub standing: Standing,
     /// On the list of `QS_SrvMaxConnExcludeIP`, or marked as VIP.
     pub is_vip: bool,
     /// On the list of `QS_ClientEventBlockExcludeIP`.
@@ -143,6 +146,8 @@ pub trait RequestView {
     /// Returns a header of the response, the first of its name; of normal headers before those that
     /// errors have, too.
     fn response_header(&self, name: &CStr) -> Option<&[u8]>;
+    /// Returns the type of the response's content.
+    fn content_type(&self) -> Option<&[u8]>;
     /// Removes a header of the response.
     fn remove_response_header(&mut self, name: &CStr);
     /// Adds a header to the response, whatever its status.

@@ -12,10 +12,11 @@ use crate::log_event::{self, Denial, Details, LogSink};
 use crate::rules::body_limit::Layer;
 use crate::rules::{
     Facts, LocationSettings, Policy, body_limit, client_concurrency, client_event_limit,
-    client_identity, client_limit, client_rate, connection_limit, connection_variable, delay,
-    event_limit, geo, request_limit, serialize, variable, vip_session,
+    client_identity, client_limit, client_preference, client_rate, connection_limit,
+    connection_variable, delay, event_limit, geo, request_limit, serialize, variable, vip_session,
 };
 use crate::store::children::Record;
+use crate::store::marks::Standing;
 use crate::verdict::{Answer, Verdict, Violation};
 
 /// A new connection, before anything is allocated and before any TLS handshake (C1).
@@ -60,15 +61,18 @@ pub fn connect(
         server_connections: 0,
         address_connections: None,
         country: policy.geo.country_of(peer.0),
+        standing: Standing::default(),
         is_vip: false,
         is_exempt_from_block: client_limit::is_exempt(&policy.client_limit, peer, text),
         marks: Marks::default(),
     };
-    if policy.counts_clients() {
+    if policy.counts_clients() || moment.store.clients.remembers() {
         client_limit::hold(moment, &mut connection);
     }
     connection_limit::count(&policy.connection_limit, moment, &mut connection);
-    connection.is_vip = connection_limit::is_exempt(&policy.connection_limit, &connection, text);
+    client_preference::look(&policy.client_preference, moment, &mut connection);
+    connection.is_vip = connection.standing.is_vip
+        || connection_limit::is_exempt(&policy.connection_limit, &connection, text);
 
     let verdict = judge(policy, moment, &connection, sink);
     if verdict == Verdict::Close {
@@ -88,6 +92,7 @@ fn judge(
     // In the order of model.md 6. The server's limit before the address's: who is over both is told of the one that holds for all.
     let violations = [
         client_limit::judge_without_row(&policy.client_limit, connection),
+        client_preference::judge(&policy.client_preference, connection),
         geo::judge(&policy.geo, connection),
         connection_limit::judge_server(limits, connection),
     ];
@@ -123,6 +128,7 @@ pub fn read(_rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts) 
     // B.2, B.3 the client's country.
     // B.4 counters of events that other requests left.
     // B.5 marks of the client.
+    client_preference::tell(exchange);
     vip_session::read(exchange);
     // B.6 QS_LogEnv.
 }
@@ -318,6 +324,7 @@ pub fn finish(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts, 
         client_identity::identify(&policy.client_identity, exchange, "logger");
         client_event_limit::finish(limits, exchange, &mut facts.client_event_limit);
     }
+    client_preference::finish(&policy.client_preference, exchange);
     // L.7 what the request holds is given back.
     request_limit::finish(exchange, &facts.request_limit);
     let held = exchange.known.client_row.take();
@@ -356,6 +363,7 @@ pub fn disconnect(
         );
         client_limit::count_connection(&policy.client_limit, moment, connection);
     }
+    client_preference::disconnect(&policy.client_preference, moment, connection);
     connection_limit::release(moment, connection);
     let limits = &policy.client_event_limit;
     let end = connection.client_row.and_then(|row| client_event_limit::worth(limits, moment, row));

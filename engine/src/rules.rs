@@ -8,6 +8,7 @@ pub mod client_concurrency;
 pub mod client_event_limit;
 pub mod client_identity;
 pub mod client_limit;
+pub mod client_preference;
 pub mod client_rate;
 pub mod connection_limit;
 pub mod connection_variable;
@@ -23,6 +24,7 @@ pub mod vip_session;
 
 use crate::directive::{About, Arguments, InLocation, Place, Scope};
 use crate::log_event::LogEvent;
+use crate::store::marks::wanted;
 use crate::store::{Store, owned};
 use crate::values::{Capacity, Problem};
 use core::ffi::CStr;
@@ -149,6 +151,7 @@ families!(
     body_limit,
     connection_variable,
     vip_session,
+    client_preference
 );
 
 /// Sets directive number `index`, as the configuration says. The error names the directive, the
@@ -254,6 +257,11 @@ impl Policy {
             || self.serialize.by_client
     }
 
+    /// Returns what has to be remembered of clients: see [`wanted`].
+    pub fn remembered(&self) -> u32 {
+        if self.client_preference.preference.is_some() { wanted::PREFERENCE } else { 0 }
+    }
+
     /// Returns what several directives together say that cannot be meant.
     pub fn complaints(&self) -> impl Iterator<Item = &'static str> {
         let counts = self.client_limit.block.is_some();
@@ -267,6 +275,10 @@ impl Policy {
             (address_event && (!counts || self.connection_limit.per_address.is_none())).then_some(
                 "mod_qos(): QS_SetEnvIfStatus QS_SrvMaxConnPerIP has no effect without both \
                  QS_SrvMaxConnPerIP and QS_ClientEventBlockCount",
+            ),
+            self.client_preference.lacks_preference.then_some(
+                "mod_qos(): QS_ClientTolerance and QS_ClientContentTypes have no effect without \
+                 QS_ClientPrefer",
             ),
         ]
         .into_iter()

@@ -137,6 +137,7 @@ impl World {
             Capacity { max_clients: 40, connections: 40 },
         );
         bind(&mut policy, &World::store(&memory), 1);
+        World::store(&memory).clients.remember(policy.remembered());
         let child = World::store(&memory).children.enter(7);
         World { memory, policy, lines: Vec::new(), now: Tick::from_millis(1000), child }
     }
@@ -401,6 +402,10 @@ impl RequestView for View {
 
     fn response_header(&self, name: &CStr) -> Option<&[u8]> {
         look(&self.response_headers, name)
+    }
+
+    fn content_type(&self) -> Option<&[u8]> {
+        look(&self.response_headers, c"Content-Type")
     }
 
     fn remove_response_header(&mut self, name: &CStr) {

@@ -53,6 +53,17 @@ pub enum Words {
         /// Whole seconds since the window opened, for rules that have one.
         age: Option<u32>,
     },
+    /// Those of `QS_ClientPrefer`.
+    Penalty {
+        /// How much less welcome the client is.
+        penalty: u32,
+        /// What is known of it.
+        flags: u8,
+        /// The limit.
+        max: u32,
+        /// What was counted.
+        current: u32,
+    },
     /// Any other words. What a client chose in them is escaped by httpd's logger.
     Text(String),
 }
@@ -64,6 +75,11 @@ impl fmt::Display for Words {
                 write!(f, "{directive} rule: max={max}, {measure}={current}")?;
                 age.map_or(Ok(()), |age| write!(f, ", age={age}"))
             }
+            Words::Penalty { penalty, flags, max, current } => write!(
+                f,
+                "QS_ClientPrefer rule (penalty={penalty} {flags:#04x}): max={max}, \
+                 concurrent connections={current}"
+            ),
             Words::Text(text) => f.write_str(text),
         }
     }

@@ -110,6 +110,7 @@ fn bring_into_force(base: Server) -> Result<(), String> {
     let users = Users::of_this_configuration();
     let tags = tags(owners.iter().map(|(server, _)| *server));
     for (tag, policy) in tags.iter().zip(&mut resolved) {
+        shared.store.clients.remember(policy.remembered());
         policy.bind(&Bound {
             store: &shared.store,
             generation,
@@ -221,7 +222,7 @@ fn tell_at_start(base: Server, policy: &Policy, calculated: u32, shared: &segmen
         let event = &geo::NO_DATABASE;
         notice(base, event, format_args!("QS_ClientGeoCountryDB has not been configured"));
     }
-    if let Some(threshold) = &policy.geo.unreachable {
+    for threshold in policy.geo.unreachable.iter().chain(&policy.client_preference.unreachable) {
         tell_of_threshold(base, threshold);
     }
     if is_ipv6_off {

@@ -328,6 +328,12 @@ impl RequestView for View {
             .map(CStr::to_bytes)
     }
 
+    fn content_type(&self) -> Option<&[u8]> {
+        let text = self.request.last().record().content_type;
+        // SAFETY: null, or C text that lives as long as the request.
+        (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())
+    }
+
     fn remove_response_header(&mut self, name: &CStr) {
         unset(self.record().headers_out, name);
         unset(self.record().err_headers_out, name);

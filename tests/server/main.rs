@@ -14,6 +14,7 @@ mod harness;
 mod body_limit;
 mod child_death;
 mod client_event_limit;
+mod client_preference;
 mod client_requests;
 mod connection_limit;
 mod connection_variable;

@@ -9,6 +9,7 @@ use crate::matching::pattern::{Matched, Options, Pattern};
 use crate::meter::window::{Reading, Window};
 use crate::store::clients::RowId;
 use crate::store::columns::{Column, Columns};
+use crate::store::marks::flag;
 use crate::time::{Seconds, Tick};
 use crate::values::{Capacity, Digits, MAX_NUMBER, Problem, number, points, seconds};
 use crate::verdict::{Violation, Words};
@@ -328,6 +329,7 @@ pub fn admit(policy: &Policy, exchange: &mut Exchange<'_>, facts: &mut Facts) ->
             continue;
         }
         if is_peer {
+            moment.store.clients.mark(row, flag::LIMITED, moment.now);
             exchange.add_letter(Letter::LowPriority);
         }
         // Of one client's limits the first denial is told of; where a header says who the client is, the

@@ -10,6 +10,7 @@ use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Fold, Level, LogEvent};
 use crate::meter::window::Reading;
 use crate::store::clients::{CLIENTS, Row, RowId};
+use crate::store::marks::flag;
 use crate::time::{Seconds, Tick};
 use crate::values::{Capacity, MAX_NUMBER, number, points, seconds};
 use crate::verdict::{Violation, Words};
@@ -204,11 +205,13 @@ pub fn judge_request(policy: &Policy, exchange: &mut Exchange<'_>) -> Option<Vio
     if connection.is_exempt_from_block {
         return None;
     }
-    let row = moment.store.clients.row(connection.client_row?)?;
+    let row_id = connection.client_row?;
+    let row = moment.store.clients.row(row_id)?;
     let reading = row.block.look();
     if reading.count < limit.max || reading.is_over(moment.now, limit.span) {
         return None;
     }
+    moment.store.clients.mark(row_id, flag::BLOCKED, moment.now);
     exchange.add_letter(Letter::LowPriority);
     Some(blocked(&moment, limit, reading, Fold::Full))
 }
