@@ -165,7 +165,12 @@ impl Builder {
         let conf = root.0.join("httpd.conf");
         let ports: Vec<u16> = (0..self.ports).map(|index| 1 + index as u16).collect();
         fs::write(&conf, self.plan.text(&root.0, &ports, true)).expect("conf is written");
-        let output = Command::new(program()).arg("-t").arg("-f").arg(&conf).output();
+        let output = Command::new(program())
+            .arg("-t")
+            .arg("-f")
+            .arg(&conf)
+            .envs(self.environment.clone())
+            .output();
         let output = output.expect("httpd runs");
         Check {
             is_ok: output.status.success(),
@@ -436,7 +441,12 @@ impl Httpd {
         let logged = lines.iter().filter(|line| bad(line) && !is_expected(line));
         let stderr = self.stderr();
         // stderr gets what is said before the log is open, and what libraries print.
-        let printed = stderr.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned);
+        let is_announced = |text: &str| {
+            let is_in = |expected: &Expected| matches!(expected, Expected::Text(part) if text.contains(part));
+            expected.iter().any(is_in)
+        };
+        let is_said = |line: &&str| !line.trim().is_empty() && !is_announced(line);
+        let printed = stderr.lines().filter(is_said).map(str::to_owned);
         logged.map(|line| line.raw.clone()).chain(printed).collect()
     }
 }
