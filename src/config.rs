@@ -208,9 +208,8 @@ unsafe fn take(
 
 /// `SetEnvIfPlus` belongs to another module, which may be loaded: then it serves the directive.
 fn is_served_by_another(index: usize) -> bool {
-    let is_plus = rules::ABOUT
-        .get(index)
-        .is_some_and(|about| about.name().starts_with("SetEnvIfPlus") && about.help.is_empty());
+    let is_plus =
+        rules::ABOUT.get(index).is_some_and(|about| about.name().starts_with("SetEnvIfPlus"));
     // SAFETY: looks a name up in httpd's list of modules.
     is_plus && unsafe { !httpd::ap_find_linked_module(c"mod_setenvifplus.c".as_ptr()).is_null() }
 }

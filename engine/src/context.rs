@@ -133,6 +133,10 @@ pub trait RequestView {
     fn variable(&self, name: &CStr) -> Option<&[u8]>;
     /// Sets a variable; both are copied.
     fn set_variable(&mut self, name: &CStr, value: &[u8]);
+    /// Sets a variable to text that lives as long as the process: nothing is copied.
+    fn set_lasting(&mut self, name: &'static CStr, value: &'static CStr) {
+        self.set_variable(name, value.to_bytes());
+    }
     /// Removes a variable.
     fn remove_variable(&mut self, name: &CStr);
     /// Hands out all variables, the one that was set last first.

@@ -9,10 +9,12 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod assignment;
 pub mod atomic;
 pub mod client;
 pub mod context;
 pub mod directive;
+pub mod lasting;
 pub mod log_event;
 pub mod matching;
 pub mod meter;

@@ -6,6 +6,7 @@
 //! that tries, and that one has a budget. Spec: regex.md.
 
 mod backtracking;
+pub mod budget;
 pub mod cookie;
 mod dialect;
 mod linear;

@@ -10,10 +10,12 @@ use crate::context::{Connection, Exchange, Letter, Marks, Moment, RequestView, n
 use crate::directive::InLocation;
 use crate::log_event::{self, Denial, Details, LogSink};
 use crate::rules::body_limit::Layer;
+use crate::rules::request_variable::Marker;
 use crate::rules::{
     Facts, LocationSettings, Policy, body_limit, client_concurrency, client_event_limit,
     client_identity, client_limit, client_preference, client_rate, connection_limit,
-    connection_variable, delay, event_limit, geo, request_limit, serialize, variable, vip_session,
+    connection_variable, delay, event_limit, geo, request_limit, request_variable,
+    response_variable, serialize, set_env_if_plus, variable, vip_session,
 };
 use crate::store::children::Record;
 use crate::store::marks::Standing;
@@ -124,26 +126,34 @@ pub struct Rules<'a> {
 
 /// A request was read (variables.md 1, step B): before mod_setenvif, whose conditions see what is set here.
 /// Also for internal redirects.
-pub fn read(_rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts) {
+pub fn read(rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts) {
     // B.2, B.3 the client's country.
     // B.4 counters of events that other requests left.
     // B.5 marks of the client.
     client_preference::tell(exchange);
     vip_session::read(exchange);
     // B.6 QS_LogEnv.
+    request_variable::tell(&rules.policy.request_variable, Marker::Read, exchange);
 }
 
 /// The same, behind mod_setenvif (steps C and D).
-pub fn read_late(_rules: Rules<'_>, _exchange: &mut Exchange<'_>, _facts: &mut Facts) {
+pub fn read_late(rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts) {
     // C server-level SetEnvIfPlus, where mod_setenvifplus would run.
+    set_env_if_plus::set(&rules.policy.set_env_if_plus, exchange);
     // D QS_LogEnv.
+    request_variable::tell(&rules.policy.request_variable, Marker::ReadLate, exchange);
 }
 
 /// The headers are parsed, before the main step (steps E to G): initial requests only, like all that
 /// judges. Rules judge what the client sent, not where httpd redirects it to: an error page is served.
 pub fn prepare(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) -> Answer {
     // E QS_LogEnv.
+    request_variable::tell(&rules.policy.request_variable, Marker::Prepare, exchange);
     // F location-level SetEnvIfPlus.
+    if let Some(location) = rules.location {
+        set_env_if_plus::set(&location.set_env_if_plus, exchange);
+    }
+    request_variable::tell(&rules.policy.request_variable, Marker::Prepared, exchange);
     // G the size of the body.
     let location = rules.location.map(|location| &location.body_limit);
     let limit = &rules.policy.body_limit;
@@ -176,11 +186,14 @@ pub fn receive(
 /// A request whose other modules' variables are known (step I, R5): initial requests only.
 pub fn admit(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) -> Answer {
     let policy = rules.policy;
+    request_variable::tell(&policy.request_variable, Marker::Admit, exchange);
     // I.4 keep-alive of the connection.
     let is_log_only = policy.server.is_log_only;
     connection_variable::keep_alive(&policy.connection_variable, is_log_only, exchange);
     // I.5 cookies of sessions are taken out, I.6 variables, then: is it a VIP?
     vip_session::take_session(&policy.vip_session, exchange, &mut facts.vip_session);
+    let location = rules.location.map(|location| &location.request_variable);
+    request_variable::set(&policy.request_variable, location, exchange);
     vip_session::settle(&policy.vip_session, exchange);
     // I.7 the socket's timeout.
     connection_variable::timeout(&policy.connection_variable, is_log_only, exchange);
@@ -197,6 +210,9 @@ pub fn admit(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) -
         return answer;
     }
     // I.12 comparisons.
+    if let Some(location) = location {
+        request_variable::compare(location, exchange.request);
+    }
     // Who is the client? Asked only where a rule wants to know.
     if policy.client_event_limit.is_on()
         || policy.client_concurrency.is_event(exchange)
@@ -254,14 +270,23 @@ pub fn admit(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) -
 
 /// All that comes before the content is done (step J, R6): also for subrequests and redirects.
 pub fn fix_up(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) {
+    // J late SetEnvIfPlus.
+    set_env_if_plus::set_late(&rules.policy.set_env_if_plus, exchange);
+    if let Some(location) = rules.location {
+        set_env_if_plus::set_late(&location.set_env_if_plus, exchange);
+    }
+    // J authenticated VIPs.
     vip_session::fix_up(&rules.policy.vip_session, exchange, &mut facts.vip_session);
-    // J late SetEnvIfPlus, authenticated VIPs, QS_LogEnv, QS_SrvMinDataRateOffEvent.
+    // J QS_LogEnv.
+    request_variable::tell(&rules.policy.request_variable, Marker::FixUp, exchange);
+    // J QS_SrvMinDataRateOffEvent.
 }
 
 /// Tells whether any rule wants to see the head of this request's response: most requests pay nothing.
 pub fn wants_response(rules: Rules<'_>) -> bool {
     !rules.policy.variable.on_status.is_empty()
         || rules.policy.variable.on_broken
+        || !rules.policy.response_variable.is_empty()
         || rules.policy.connection_limit.close_above.is_some()
         || rules.policy.connection_variable.wants_response()
         || rules.policy.vip_session.wants_response()
@@ -280,6 +305,7 @@ pub fn respond(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts,
         policy.respond(location.variable.on_status(), status, exchange.request);
     }
     // K.2 and K.3 what headers and variables set.
+    response_variable::set(&rules.policy.response_variable, exchange);
     if is_normal {
         // K.5 VIPs by response headers.
         vip_session::respond(&rules.policy.vip_session, exchange, &facts.vip_session);
@@ -317,6 +343,9 @@ pub fn finish(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts, 
         exchange.add_letter(Letter::Aborted);
     }
     // L.3 QS_LogEnv. L.4 QS_SetEnvIf again.
+    request_variable::tell(&policy.request_variable, Marker::Finish, exchange);
+    let location = rules.location.map(|location| &location.request_variable);
+    request_variable::set_again(&policy.request_variable, location, exchange);
     // L.5 counters of the client: decrements, clears, events of the response.
     client_limit::finish(&policy.client_limit, exchange);
     let limits = &policy.client_event_limit;

@@ -16,8 +16,11 @@ pub mod delay;
 pub mod event_limit;
 pub mod geo;
 pub mod request_limit;
+pub mod request_variable;
+pub mod response_variable;
 pub mod serialize;
 pub mod server;
+pub mod set_env_if_plus;
 pub mod unavailable;
 pub mod variable;
 pub mod vip_session;
@@ -28,6 +31,7 @@ use crate::store::marks::wanted;
 use crate::store::{Store, owned};
 use crate::values::{Capacity, Problem};
 use core::ffi::CStr;
+use std::ffi::CString;
 
 macro_rules! families {
     ($($family:ident),+ $(,)?) => {
@@ -151,7 +155,10 @@ families!(
     body_limit,
     connection_variable,
     vip_session,
-    client_preference
+    client_preference,
+    request_variable,
+    response_variable,
+    set_env_if_plus,
 );
 
 /// Sets directive number `index`, as the configuration says. The error names the directive, the
@@ -199,8 +206,36 @@ pub struct Bound<'a> {
     /// variables of whom we know nothing.
     pub is_used: &'a dyn Fn(&CStr) -> bool,
 }
+/// What an error document, or any target of an internal redirect, takes over from where it came from, and
+/// gives back where it is set there (variables.md 6).
+const INHERITED: [&CStr; 18] = [
+    c"QS_ErrorNotes",
+    c"QS_Serialize",
+    c"QS_SrvSerialize",
+    c"QS_Block",
+    c"QS_Block_seen",
+    c"QS_Block_Decrement",
+    c"QS_Limit",
+    c"QS_Limit_seen",
+    c"QS_Event",
+    c"QS_Cond",
+    c"QS_IsVipRequest",
+    c"QS_VipRequest",
+    c"QS_KeepAliveTimeout",
+    c"QS_MaxKeepAliveRequests",
+    c"QS_SrvMinDataRate",
+    c"NullConnection",
+    c"BrokenConnection",
+    c"QS_RuleId",
+];
 
 impl Policy {
+    /// Returns the variables that the parts of an internally redirected request have in common.
+    pub fn inherited(&self) -> impl Iterator<Item = &CStr> {
+        let limits = &self.client_event_limit.inherited;
+        INHERITED.into_iter().chain(limits.iter().map(CString::as_c_str))
+    }
+
     /// Asks only for variables that can be set at all; `can_be_set` knows of whom. Until then all are
     /// asked for.
     pub fn listen(&mut self, can_be_set: &dyn Fn(&CStr) -> bool) {

@@ -3,7 +3,6 @@
 use crate::ffi::bindings::{self as httpd, request_rec};
 use crate::ffi::guard::{Callback, guard};
 use crate::hooks::live::Live;
-use crate::hooks::request::inherited;
 use crate::httpd::connection::{Connection, Text};
 use core::ffi::{CStr, c_int};
 use qos_engine::context::MAX_LETTERS;
@@ -20,7 +19,7 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
         // An internally redirected request is logged with the variables of its last part.
         let last = request.last();
         let was_redirected = last.as_ptr() != request.as_ptr();
-        for name in inherited(live.rules().policy).filter(|_| was_redirected) {
+        for name in live.rules().policy.inherited().filter(|_| was_redirected) {
             if let (Some(value), None) = (request.own_variable(name), last.own_variable(name)) {
                 last.set_copied(name, value);
             }

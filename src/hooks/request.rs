@@ -4,26 +4,14 @@ use super::{body, live::Live};
 use crate::ffi::bindings::{self as httpd, request_rec};
 use crate::ffi::guard::{Callback, guard};
 use crate::httpd::{keep_alive, request::Request};
-use core::ffi::{CStr, c_int};
+use core::ffi::c_int;
 use qos_engine::context::Marks;
 use qos_engine::phases;
-use qos_engine::rules::{Policy, body_limit, geo};
+use qos_engine::rules::{body_limit, geo};
 use qos_engine::verdict::Answer;
-use std::ffi::CString;
 
 const DECLINED: c_int = httpd::DECLINED;
 const OK: c_int = httpd::OK as c_int;
-
-/// What an error document, or any target of an internal redirect, takes over from where it came from
-/// (variables.md 6).
-const INHERITED: [&CStr; 4] =
-    [c"QS_ErrorNotes", c"QS_Block", c"QS_Block_seen", c"QS_Block_Decrement"];
-
-/// Returns these names, and those of limits.
-pub fn inherited(policy: &Policy) -> impl Iterator<Item = &CStr> {
-    let limits = &policy.client_event_limit.inherited;
-    INHERITED.into_iter().chain(limits.iter().map(CString::as_c_str))
-}
 
 /// A connection is about to be waited on for a request.
 pub unsafe extern "C" fn create_request(request: *mut request_rec) -> c_int {
@@ -55,7 +43,7 @@ pub unsafe extern "C" fn post_read_request(request: *mut request_rec) -> c_int {
         request.set_lasting(c"QS_AllConn", &texts.all);
         request.set_lasting(c"QS_ConnectionId", &texts.id);
         if let Some(previous) = request.previous() {
-            for name in inherited(live.rules().policy) {
+            for name in live.rules().policy.inherited() {
                 if let Some(value) = previous.own_variable(name) {
                     request.set_copied(name, value);
                 }

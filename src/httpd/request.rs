@@ -294,8 +294,20 @@ impl RequestView for View {
         }
     }
 
+    fn set_lasting(&mut self, name: &'static CStr, value: &'static CStr) {
+        // SAFETY: the request's table; name and value live as long as the process.
+        unsafe {
+            httpd::apr_table_setn(self.record().subprocess_env, name.as_ptr(), value.as_ptr());
+        }
+    }
+
+    /// Wherever in the chain it is set, as it is looked for.
     fn remove_variable(&mut self, name: &CStr) {
-        unset(self.record().subprocess_env, name);
+        let mut request = Some(self.request);
+        while let Some(current) = request {
+            unset(current.record().subprocess_env, name);
+            request = current.next();
+        }
     }
 
     fn each_variable(&self, tell: &mut dyn FnMut(&[u8], &[u8])) {

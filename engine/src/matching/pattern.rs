@@ -3,8 +3,10 @@
 use super::backtracking::Backtracking;
 use super::dialect::{self, Dialect};
 use super::linear::Linear;
+use crate::time::{Seconds, Tick};
 use crate::values::Problem;
 use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
 /// How a pattern is read; the directive says it.
@@ -36,6 +38,8 @@ struct Compiled {
     text: Box<str>,
     options: Options,
     engine: Engine,
+    /// When it was last told that it ran out of steps, in this process.
+    told: AtomicU32,
 }
 
 #[allow(clippy::large_enum_variant)] // it is behind an `Arc` already
@@ -80,7 +84,12 @@ impl Pattern {
                 }
             },
         };
-        Ok(Pattern(Arc::new(Compiled { text: text.into(), options, engine })))
+        Ok(Pattern(Arc::new(Compiled {
+            text: text.into(),
+            options,
+            engine,
+            told: AtomicU32::new(0),
+        })))
     }
 
     /// Returns the pattern as written.
@@ -103,6 +112,16 @@ impl Pattern {
             Engine::Linear(linear) => linear.groups(subject),
             Engine::Backtracking(backtracking) => backtracking.groups(subject),
         }
+    }
+
+    /// Tells whether it may be said again that it ran out of steps: once in a second.
+    pub(super) fn may_tell(&self, now: Tick) -> bool {
+        let last = Tick(self.0.told.load(Ordering::Relaxed));
+        let may = last == Tick(0) || now.seconds_since(last) > Seconds(0);
+        if may {
+            self.0.told.store(now.0, Ordering::Relaxed);
+        }
+        may
     }
 
     /// Tells whether every match takes time linear in the subject, whatever the subject is.

@@ -1,6 +1,9 @@
 //! Values into which a match puts its groups: `$0` to `$9`.
 
 use super::pattern::Groups;
+use crate::lasting;
+use crate::values::Problem;
+use core::ffi::CStr;
 use std::borrow::Cow;
 
 /// A value of the configuration. `$` and a digit is the group of that number, empty if it took no part;
@@ -16,28 +19,61 @@ pub struct Template {
 enum Part {
     Text(Vec<u8>),
     Group(usize),
+    Variable(&'static CStr),
 }
 
 impl Template {
     /// Reads a value; every text is one.
     pub fn parse(value: &str) -> Template {
+        Template::read(value, |_| None)
+    }
+
+    /// Reads a value in which `${NAME}` is another variable, empty where it is not set.
+    pub fn parse_with_variables(value: &str) -> Result<Template, Problem> {
+        let mut problem = None;
+        let template = Template::read(value, |name| {
+            lasting::variable(name).map_err(|error| problem = Some(error)).ok()
+        });
+        problem.map_or(Ok(template), Err)
+    }
+
+    fn read(value: &str, mut variable: impl FnMut(&str) -> Option<&'static CStr>) -> Template {
         let mut parts = Vec::new();
         let mut text = Vec::new();
-        let mut octets = value.bytes().peekable();
-        while let Some(octet) = octets.next() {
-            if octet == b'\\' && octets.next_if_eq(&b'$').is_some() {
-                text.push(b'$');
-            } else if octet == b'$'
-                && let Some(digit) = octets.next_if(u8::is_ascii_digit)
-            {
-                if !text.is_empty() {
-                    parts.push(Part::Text(core::mem::take(&mut text)));
+        let mut rest = value;
+        while let Some(at) = rest.find(['$', '\\']) {
+            let (before, from) = rest.split_at(at);
+            text.extend_from_slice(before.as_bytes());
+            let behind = from.get(1..).unwrap_or("");
+            let part = if from.starts_with('\\') {
+                rest = behind;
+                text.push(b'\\');
+                if let Some(after) = behind.strip_prefix('$') {
+                    text.pop();
+                    text.push(b'$');
+                    rest = after;
                 }
-                parts.push(Part::Group(usize::from(digit - b'0')));
+                continue;
+            } else if let Some(digit) = behind.bytes().next().filter(u8::is_ascii_digit) {
+                rest = behind.get(1..).unwrap_or("");
+                Part::Group(usize::from(digit - b'0'))
+            } else if let Some((name, after)) =
+                behind.strip_prefix('{').and_then(|inside| inside.split_once('}'))
+                && let Some(name) = variable(name)
+            {
+                rest = after;
+                Part::Variable(name)
             } else {
-                text.push(octet);
+                text.push(b'$');
+                rest = behind;
+                continue;
+            };
+            if !text.is_empty() {
+                parts.push(Part::Text(core::mem::take(&mut text)));
             }
+            parts.push(part);
         }
+        text.extend_from_slice(rest.as_bytes());
         if parts.is_empty() {
             return Template { plain: text, parts };
         }
@@ -59,6 +95,15 @@ impl Template {
 
     /// Puts the groups of a match in.
     pub fn fill(&self, groups: &Groups<'_>) -> Cow<'_, [u8]> {
+        self.fill_with(groups, &|_| None)
+    }
+
+    /// Puts the groups of a match in, and other variables.
+    pub fn fill_with<'v>(
+        &self,
+        groups: &Groups<'_>,
+        variable: &dyn Fn(&CStr) -> Option<&'v [u8]>,
+    ) -> Cow<'_, [u8]> {
         if let Some(plain) = self.plain() {
             return Cow::Borrowed(plain);
         }
@@ -67,6 +112,7 @@ impl Template {
             value.extend_from_slice(match part {
                 Part::Text(text) => text,
                 Part::Group(number) => groups.get(*number).unwrap_or_default(),
+                Part::Variable(name) => variable(name).unwrap_or_default(),
             });
         }
         Cow::Owned(value)
