@@ -76,6 +76,7 @@ const fn row(about: &'static About, index: usize) -> command_rec {
         Arity::Three => (httpd::cmd_func { take3: Some(take3) }, httpd::TAKE3),
         Arity::TwoOrThree => (httpd::cmd_func { take3: Some(take3) }, httpd::TAKE23),
         Arity::OneOrTwo => (httpd::cmd_func { take2: Some(take2) }, httpd::TAKE12),
+        Arity::OneToThree => (httpd::cmd_func { take3: Some(take3) }, httpd::TAKE123),
         Arity::Any => (httpd::cmd_func { take_argv: Some(take_argv) }, httpd::TAKE_ARGV),
     };
     let context = match about.scope {
@@ -118,7 +119,7 @@ unsafe extern "C" fn take3(
     second: *const c_char,
     third: *const c_char,
 ) -> *const c_char {
-    // SAFETY: httpd's contract for TAKE3 and TAKE23; a missing word is null.
+    // SAFETY: httpd's contract for TAKE3, TAKE23 and TAKE123; a missing word is null.
     unsafe { take(command, location, &[first, second, third]) }
 }
 

@@ -2,6 +2,7 @@
 //! turn its verdict into httpd's answer.
 
 pub mod body;
+pub mod body_wait;
 pub mod connection;
 pub mod filters;
 pub mod goodbye;

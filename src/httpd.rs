@@ -4,6 +4,7 @@
 pub mod config_tree;
 pub mod connection;
 pub mod keep_alive;
+pub mod kernel;
 pub mod mpm;
 pub mod pool;
 pub mod random;

@@ -10,6 +10,7 @@ mod countries;
 mod ffi;
 mod hooks;
 mod httpd;
+mod monitor;
 mod shm;
 
 use core::ffi::{c_char, c_int};

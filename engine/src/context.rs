@@ -4,6 +4,7 @@ use crate::atomic::{AtomicU32, Ordering};
 use crate::client::countries::Country;
 use crate::client::identity::{Client, Peer};
 use crate::log_event::{self, LogEvent, LogSink};
+use crate::meter::progress::Progress;
 use crate::store::Store;
 use crate::store::children::{Child, Record, RecordId};
 use crate::store::clients::RowId;
@@ -45,6 +46,10 @@ impl Marks {
     pub const REFUSED: u32 = 1 << 6;
     /// Its address is marked as VIP, or a request on it made it one.
     pub const VIP: u32 = 1 << 7;
+    /// It sent or took too little.
+    pub const SLOW: u32 = 1 << 12;
+    /// It was cut off for that.
+    pub const CUT_OFF: u32 = 1 << 13;
 
     /// Sets a mark; true when it was not set before.
     pub fn set(&self, mark: u32) -> bool {
@@ -88,6 +93,8 @@ pub struct Connection {
     pub is_exempt_from_block: bool,
     /// What happened so far.
     pub marks: Marks,
+    /// What it is at.
+    pub progress: Progress,
 }
 
 impl Connection {

@@ -16,6 +16,8 @@ pub enum Arity {
     One,
     /// One, and a second that may be left out.
     OneOrTwo,
+    /// One to three.
+    OneToThree,
     /// Exactly two.
     Two,
     /// Two, and a third that may be left out.

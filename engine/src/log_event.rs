@@ -91,6 +91,8 @@ pub enum Denial {
     LogOnly,
     /// `access denied (previously)`: a series has ended.
     Previously,
+    /// `log only (allowed)`: the data rate's words for what it does not enforce.
+    Allowed,
 }
 
 /// What a denial's line says besides its beginning.
@@ -128,6 +130,7 @@ pub fn denial(
         Denial::Enforced => "access denied",
         Denial::LogOnly => "access denied (log only)",
         Denial::Previously => "access denied (previously)",
+        Denial::Allowed => "log only (allowed)",
     };
     line.push(format_args!("mod_qos({:03}): {beginning}, {}", event.number, details.rule));
     if let Fold::Repeated(times) = details.fold {

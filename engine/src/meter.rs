@@ -2,4 +2,6 @@
 
 pub mod concurrency;
 pub mod pace;
+pub mod progress;
+pub mod rate;
 pub mod window;

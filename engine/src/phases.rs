@@ -5,16 +5,20 @@
 //! denial ends the list. `enforce` turns what a rule found into what happens: it alone knows log-only mode.
 //! Spec: model.md 6.
 
+use crate::client::address::PrefixBits;
 use crate::client::identity::{Client, Peer};
 use crate::context::{Connection, Exchange, Letter, Marks, Moment, RequestView, note_number};
 use crate::directive::InLocation;
 use crate::log_event::{self, Denial, Details, LogSink};
+use crate::meter::progress::Progress;
 use crate::rules::body_limit::Layer;
+use crate::rules::data_rate::shedding::{self, Holder, Pulse};
+use crate::rules::data_rate::watch::Side;
 use crate::rules::request_variable::Marker;
 use crate::rules::{
     Facts, LocationSettings, Policy, body_limit, client_concurrency, client_event_limit,
     client_identity, client_limit, client_preference, client_rate, connection_limit,
-    connection_variable, delay, event_limit, geo, request_limit, request_variable,
+    connection_variable, data_rate, delay, event_limit, geo, request_limit, request_variable,
     response_variable, serialize, set_env_if_plus, variable, vip_session,
 };
 use crate::store::children::Record;
@@ -67,6 +71,7 @@ pub fn connect(
         is_vip: false,
         is_exempt_from_block: client_limit::is_exempt(&policy.client_limit, peer, text),
         marks: Marks::default(),
+        progress: Progress::new(moment.now),
     };
     if policy.counts_clients() || moment.store.clients.remembers() {
         client_limit::hold(moment, &mut connection);
@@ -126,7 +131,9 @@ pub struct Rules<'a> {
 
 /// A request was read (variables.md 1, step B): before mod_setenvif, whose conditions see what is set here.
 /// Also for internal redirects.
-pub fn read(rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts) {
+pub fn read(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) {
+    // Before all others, which may take their time: the client is not waited for any more.
+    data_rate::begin(&rules.policy.data_rate, exchange.connection, &mut facts.data_rate);
     // B.2, B.3 the client's country.
     // B.4 counters of events that other requests left.
     // B.5 marks of the client.
@@ -280,6 +287,7 @@ pub fn fix_up(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) 
     // J QS_LogEnv.
     request_variable::tell(&rules.policy.request_variable, Marker::FixUp, exchange);
     // J QS_SrvMinDataRateOffEvent.
+    allow_by_event(rules, exchange);
 }
 
 /// Tells whether any rule wants to see the head of this request's response: most requests pay nothing.
@@ -290,7 +298,9 @@ pub fn wants_response(rules: Rules<'_>) -> bool {
         || rules.policy.connection_limit.close_above.is_some()
         || rules.policy.connection_variable.wants_response()
         || rules.policy.vip_session.wants_response()
+        || rules.policy.data_rate.wants_response()
         || rules.location.is_some_and(|location| !location.variable.is_empty())
+        || rules.location.is_some_and(|location| !location.data_rate.is_empty())
 }
 
 /// The head of a response goes out (step K, R7). `is_normal` is false for httpd's own error responses,
@@ -306,6 +316,8 @@ pub fn respond(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts,
     }
     // K.2 and K.3 what headers and variables set.
     response_variable::set(&rules.policy.response_variable, exchange);
+    // Behind all that sets variables.
+    allow_by_event(rules, exchange);
     if is_normal {
         // K.5 VIPs by response headers.
         vip_session::respond(&rules.policy.vip_session, exchange, &facts.vip_session);
@@ -353,6 +365,9 @@ pub fn finish(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts, 
         client_identity::identify(&policy.client_identity, exchange, "logger");
         client_event_limit::finish(limits, exchange, &mut facts.client_event_limit);
     }
+    // QS_SrvMinDataRateOffEvent once more: its response may be on its way for long still.
+    allow_by_event(rules, exchange);
+    data_rate::end(&policy.data_rate, &exchange.moment, exchange.connection, &mut facts.data_rate);
     client_preference::finish(&policy.client_preference, exchange);
     // L.7 what the request holds is given back.
     request_limit::finish(exchange, &facts.request_limit);
@@ -368,8 +383,100 @@ pub fn finish(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts, 
 }
 
 /// The request's memory ends, whether it was logged or not: what it still holds is given back.
-pub fn release(_rules: Rules<'_>, exchange: &mut Exchange<'_>, _facts: &mut Facts) {
+pub fn release(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) {
     exchange.moment.store.give_all(exchange.purse, exchange.moment.now);
+    let Exchange { moment, connection, .. } = exchange;
+    data_rate::release(&rules.policy.data_rate, moment, connection, &mut facts.data_rate);
+}
+
+fn allow_by_event(rules: Rules<'_>, exchange: &Exchange<'_>) {
+    let location = rules.location.map(|location| &location.data_rate);
+    data_rate::allow_by_event(&rules.policy.data_rate, location, exchange);
+}
+
+/// A look at the connections of a child, where a data rate is asked for: who sends or takes too little is
+/// marked, told of, counted as a block event, and closed. `policy` is the base server's.
+pub fn tick(
+    policy: &Policy,
+    moment: &Moment<'_>,
+    pulse: &mut Pulse,
+    holders: &mut [Holder<'_>],
+    sink: &mut dyn LogSink,
+) {
+    let Some(look) = shedding::look(&policy.data_rate, moment, pulse) else { return };
+    let findings = shedding::examine(&policy.data_rate, &look, holders);
+    if look.is_beyond && !findings.is_empty() {
+        tell_of_count(moment, &look, sink);
+    }
+    for finding in findings {
+        let Some(holder) = holders.get_mut(finding.index) else { continue };
+        let marks = &holder.connection.marks;
+        marks.set(Marks::SLOW);
+        if policy.variable.on_data_rate
+            && policy.client_limit.block.is_some()
+            && marks.set(Marks::BLOCK_EVENT)
+        {
+            client_limit::count_connection(&policy.client_limit, moment, holder.connection);
+        }
+        let is_log_only = policy.server.is_log_only;
+        tell_of_slowness(moment, &look, &finding, holder.connection.peer, is_log_only, sink);
+        if !finding.is_allowed && !is_log_only {
+            marks.set(Marks::CUT_OFF);
+            holder.close = Some(shedding::close(finding.slowness.side));
+        }
+    }
+}
+
+fn tell_of_slowness(
+    moment: &Moment<'_>,
+    look: &shedding::Look,
+    finding: &shedding::Finding,
+    peer: Peer,
+    is_log_only: bool,
+    sink: &mut dyn LogSink,
+) {
+    let denial = if finding.is_allowed || is_log_only { Denial::Allowed } else { Denial::Enforced };
+    let event =
+        if finding.is_allowed { &data_rate::TOO_SLOW_BUT_ALLOWED } else { &data_rate::TOO_SLOW };
+    let details = |rule| Details {
+        rule,
+        fold: log_event::Fold::Full,
+        client: Client::of(peer),
+        // Judged by itself, whatever network it is of.
+        prefix: PrefixBits::WHOLE,
+        country: None,
+        id: None,
+    };
+    let totals = &moment.store.totals;
+    let way = match finding.slowness.side {
+        Side::In { is_silent: true } => "in:0",
+        Side::In { is_silent: false } => "in",
+        Side::Out => "out",
+        Side::KeepAlive => {
+            let rule = format_args!("QS_SrvMinDataRate rule (enforce keep-alive)");
+            return log_event::denial(event, denial, &details(rule), totals, sink);
+        }
+    };
+    let (required, rate) = (look.required, finding.slowness.rate);
+    let rule =
+        format_args!("QS_SrvMinDataRate rule ({way}): min={required}, this connection={rate}");
+    log_event::denial(event, denial, &details(rule), totals, sink);
+}
+
+/// Counts, and far beyond what can be served also tells, that more connections are open than there should be.
+fn tell_of_count(moment: &Moment<'_>, look: &shedding::Look, sink: &mut dyn LogSink) {
+    let event = &data_rate::UNEXPECTED_COUNT;
+    let totals = &moment.store.totals;
+    if !look.is_far_beyond {
+        return totals.count(event.number);
+    }
+    let shedding::Look { open, required, max, .. } = *look;
+    let text = format_args!(
+        "QS_SrvMinDataRate: unexpected connection status! connections={open}, cal. request rate={required}, \
+         max. limit={max}. Check log for unclean child exit and consider to do a graceful server restart if \
+         this condition persists."
+    );
+    log_event::note(event, text, Some(totals), sink);
 }
 
 /// A connection is over (C4), whatever way it ended: it is an event itself, perhaps, and gives back all.

@@ -12,6 +12,7 @@ pub mod client_preference;
 pub mod client_rate;
 pub mod connection_limit;
 pub mod connection_variable;
+pub mod data_rate;
 pub mod delay;
 pub mod event_limit;
 pub mod geo;
@@ -159,6 +160,7 @@ families!(
     request_variable,
     response_variable,
     set_env_if_plus,
+    data_rate,
 );
 
 /// Sets directive number `index`, as the configuration says. The error names the directive, the
@@ -302,6 +304,7 @@ impl Policy {
         let counts = self.client_limit.block.is_some();
         let events = self.variable.on_null || self.variable.on_broken;
         let address_event = self.variable.on_address_limit;
+        let rate_event = self.variable.on_data_rate;
         [
             (events && !counts).then_some(
                 "mod_qos(): QS_SetEnvIfStatus NullConnection and BrokenConnection have no effect \
@@ -314,6 +317,10 @@ impl Policy {
             self.client_preference.lacks_preference.then_some(
                 "mod_qos(): QS_ClientTolerance and QS_ClientContentTypes have no effect without \
                  QS_ClientPrefer",
+            ),
+            (rate_event && (!counts || self.data_rate.rule.is_none())).then_some(
+                "mod_qos(): QS_SetEnvIfStatus QS_SrvMinDataRate has no effect without both a data rate \
+                 (QS_SrvMinDataRate or QS_SrvRequestRate) and QS_ClientEventBlockCount",
             ),
         ]
         .into_iter()

@@ -7,6 +7,7 @@ use crate::hooks::goodbye;
 use crate::httpd::connection::{Connection, Text, Texts, Tracked};
 use crate::httpd::keep_alive::Wishes;
 use crate::httpd::server::Server;
+use crate::monitor::{self, Place};
 use crate::shm::child;
 use crate::shm::segment::{self, Shared};
 use core::ffi::{c_int, c_void};
@@ -111,6 +112,7 @@ pub unsafe extern "C" fn pre_connection_late(connection: *mut conn_rec, _: *mut 
             config: arrival.config,
             texts,
             wishes: Wishes::default(),
+            place: Place::none(),
         };
         // In the connection's pool: it owns nothing but numbers, so no destructor is missed.
         let Some(tracked) = pool.place_undropped(tracked) else { return DECLINED };
@@ -153,6 +155,8 @@ pub unsafe extern "C" fn pre_close_connection(connection: *mut conn_rec) -> c_in
             return OK;
         }
         let Some(tracked) = connection.tracked() else { return OK };
+        // From here on its socket may be closed at any time.
+        monitor::forget(tracked);
         let marks = &tracked.connection.marks;
         let is_asked = tracked.config.policy.get().is_some_and(|policy| policy.variable.on_broken);
         if is_asked
@@ -178,6 +182,7 @@ unsafe extern "C" fn connection_cleanup(data: *mut c_void) -> httpd::apr_status_
         let Some(mut server) = Server::base() else { return };
         let child = child::this();
         let moment = Moment { now: shared.now(), store: &shared.store, child: &child };
+        monitor::forget(tracked);
         goodbye::forget(tracked);
         phases::disconnect(policy, &moment, &tracked.connection, &mut server);
     });

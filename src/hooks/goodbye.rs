@@ -8,6 +8,7 @@
 use crate::ffi::bindings::{self as httpd, conn_rec};
 use crate::ffi::guard::{Callback, guard};
 use crate::httpd::connection::{Connection, Tracked};
+use crate::monitor;
 use core::cell::Cell;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -63,6 +64,9 @@ pub unsafe extern "C" fn process_connection(connection: *mut conn_rec) -> c_int 
         if connection.is_aborted() {
             connection.skip_processing(); // refused, with QS_ForcedClose off
             return httpd::OK as c_int;
+        }
+        if let Some(tracked) = connection.tracked() {
+            monitor::begin(connection, tracked);
         }
         DECLINED
     })

@@ -5,6 +5,7 @@ use crate::countries;
 use crate::ffi::bindings::{self as httpd, apr_pool_t, server_rec};
 use crate::ffi::guard::{Callback, guard};
 use crate::httpd::{config_tree, keep_alive, mpm, random, server::Server, users::Users};
+use crate::monitor;
 use crate::shm::{child, segment};
 use core::ffi::c_int;
 use qos_engine::log_event::{self, Level, LogEvent};
@@ -222,7 +223,9 @@ fn tell_at_start(base: Server, policy: &Policy, calculated: u32, shared: &segmen
         let event = &geo::NO_DATABASE;
         notice(base, event, format_args!("QS_ClientGeoCountryDB has not been configured"));
     }
-    for threshold in policy.geo.unreachable.iter().chain(&policy.client_preference.unreachable) {
+    let thresholds = policy.geo.unreachable.iter();
+    let thresholds = thresholds.chain(&policy.client_preference.unreachable);
+    for threshold in thresholds.chain(&policy.data_rate.unreachable) {
         tell_of_threshold(base, threshold);
     }
     if is_ipv6_off {
@@ -291,21 +294,21 @@ fn notice(mut server: Server, event: &LogEvent, text: core::fmt::Arguments<'_>) 
     log_event::note(event, text, None, &mut server);
 }
 
-pub unsafe extern "C" fn child_init(_: *mut apr_pool_t, base: *mut server_rec) {
+pub unsafe extern "C" fn child_init(pool: *mut apr_pool_t, base: *mut server_rec) {
     static CALLBACK: Callback = Callback::new("child_init");
     guard(&CALLBACK, (), || {
         keep_alive::forget();
         let Some(shared) = segment::shared() else { return };
-        if !child::enter(shared)
-            // SAFETY: httpd hands the base server.
-            && let Some(base) = unsafe { Server::new(base) }
-        {
+        // SAFETY: httpd hands the base server.
+        let Some(base) = (unsafe { Server::new(base) }) else { return };
+        if !child::enter(shared) {
             base.log(
                 Level::Warning,
                 "mod_qos(): more children than ever expected: what this one holds when it is killed \
                  stays counted",
             );
         }
+        monitor::start(base, pool);
     });
 }
 

@@ -1,6 +1,6 @@
 //! Every hook and filter on one page, each with its place and why.
 
-use super::{body, connection, filters, goodbye, lifecycle, log, request, turn};
+use super::{body, body_wait, connection, filters, goodbye, lifecycle, log, request, turn};
 use crate::ffi::bindings::{self as httpd, apr_pool_t};
 use crate::ffi::guard::{Callback, guard, install_panic_hook};
 use core::ffi::{c_char, c_int};
@@ -109,6 +109,8 @@ unsafe fn life_of_a_request() {
     unsafe {
         // Before httpd waits for the next request of a connection that it has kept.
         httpd::ap_hook_create_request(Some(request::create_request), null(), null(), MIDDLE);
+        // The same moment, once that has settled how long httpd waits: a request is about to be read.
+        httpd::ap_hook_pre_read_request(Some(request::pre_read_request), null(), null(), MIDDLE);
         // Before mod_setenvif, whose conditions shall see our variables.
         httpd::ap_hook_post_read_request(
             Some(request::post_read_request),
@@ -178,6 +180,13 @@ unsafe fn life_of_a_request() {
             Some(turn::turn),
             None,
             httpd::AP_FTYPE_CONTENT_SET,
+        );
+        // Below HTTP's own filter, which redirects keep: all that is read of a body comes by here.
+        httpd::ap_register_input_filter(
+            body_wait::WAIT.as_ptr(),
+            Some(body_wait::wait),
+            None,
+            httpd::AP_FTYPE_PROTOCOL + 1,
         );
         // First, so that the access log sees what we set.
         httpd::ap_hook_log_transaction(Some(log::log_transaction), null(), null(), FIRST);

@@ -1,9 +1,10 @@
 //! A request comes: it learns what its connection knows, and is admitted or denied.
 
-use super::{body, live::Live};
-use crate::ffi::bindings::{self as httpd, request_rec};
+use super::{body, body_wait, live::Live};
+use crate::ffi::bindings::{self as httpd, conn_rec, request_rec};
 use crate::ffi::guard::{Callback, guard};
-use crate::httpd::{keep_alive, request::Request};
+use crate::httpd::{connection::Connection, keep_alive, request::Request};
+use crate::monitor;
 use core::ffi::c_int;
 use qos_engine::context::Marks;
 use qos_engine::phases;
@@ -23,6 +24,19 @@ pub unsafe extern "C" fn create_request(request: *mut request_rec) -> c_int {
         }
         OK
     })
+}
+
+pub unsafe extern "C" fn pre_read_request(_: *mut request_rec, connection: *mut conn_rec) {
+    static CALLBACK: Callback = Callback::new("pre_read_request");
+    guard(&CALLBACK, (), || {
+        // SAFETY: httpd's argument, alive while the hook runs.
+        let Some(connection) = (unsafe { Connection::new(connection) }) else { return };
+        if connection.primary().is_none()
+            && let Some(tracked) = connection.tracked()
+        {
+            monitor::begin_head(connection, tracked);
+        }
+    });
 }
 
 pub unsafe extern "C" fn post_read_request(request: *mut request_rec) -> c_int {
@@ -48,8 +62,11 @@ pub unsafe extern "C" fn post_read_request(request: *mut request_rec) -> c_int {
                     request.set_copied(name, value);
                 }
             }
-        } else if live.connection().is_some_and(|connection| connection.primary().is_some()) {
-            tracked.connection.marks.set(Marks::HTTP2);
+        } else {
+            if live.connection().is_some_and(|connection| connection.primary().is_some()) {
+                tracked.connection.marks.set(Marks::HTTP2);
+            }
+            body_wait::watch(request, tracked);
         }
         live.run(phases::read);
         DECLINED

@@ -3,6 +3,7 @@
 use crate::config::{self, ServerConfig};
 use crate::ffi::bindings::{self as httpd, conn_rec};
 use crate::httpd::{keep_alive::Wishes, pool::Pool, server::Server};
+use crate::monitor::Place;
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr::NonNull;
 use qos_engine::client::address::Address;
@@ -23,6 +24,8 @@ pub struct Tracked {
     pub texts: Texts,
     /// What its requests have asked for, for the rest of its life.
     pub wishes: Wishes,
+    /// Where it stands in the list of those that are looked at.
+    pub place: Place,
 }
 
 /// Numbers as C text, written once per connection.
@@ -259,6 +262,26 @@ impl Connection {
     pub fn was_reset_in_response(self) -> bool {
         let is_reset = self.descriptor().and_then(tcp_state) == Some(TCP_CLOSE);
         is_reset && self.lost().is_some_and(|lost| lost > 0)
+    }
+
+    /// Tells whether a part of the next request was read with the last one.
+    pub fn has_read_ahead(self) -> bool {
+        self.record().data_in_input_filters != 0
+    }
+
+    /// Returns for how many seconds a read of it waits.
+    pub fn timeout_seconds(self) -> Option<u32> {
+        let mut micros = -1;
+        // SAFETY: httpd's socket of a live connection; this thread runs it.
+        let status = unsafe {
+            let socket = httpd::ap_get_conn_socket(self.0.as_ptr());
+            if socket.is_null() {
+                return None;
+            }
+            httpd::apr_socket_timeout_get(socket, &raw mut micros)
+        };
+        let micros = u64::try_from(micros).ok().filter(|_| status == 0)?;
+        u32::try_from(micros.div_ceil(1_000_000)).ok()
     }
 
     /// Returns how many octets the peer has not taken, if it has closed or reset the connection.

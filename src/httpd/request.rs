@@ -114,6 +114,14 @@ impl Request {
         unsafe { config::of_location(self.record().per_dir_config) }
     }
 
+    /// Tells whether the client announced a body.
+    pub fn has_body(self) -> bool {
+        let headers = self.record().headers_in;
+        [c"Content-Length", c"Transfer-Encoding"]
+            .into_iter()
+            .any(|name| lookup(headers, name).is_some())
+    }
+
     /// Returns the status of the response.
     pub fn status(self) -> u16 {
         u16::try_from(self.record().status).unwrap_or(0)

@@ -69,14 +69,14 @@ pub fn directives() -> String {
 fn directive(about: &About) -> String {
     format!(
         "## {name}\n\n\
-         * *Syntax:* `{name} {arguments}`\n\
+         * *Syntax:* `{syntax}`\n\
          * *Context:* {context}\n\
          * *Default:* {default}\n\
          * *Range:* {range}\n\
          * *Specification:* {spec}\n\n\
          {help}\n\n",
         name = about.name(),
-        arguments = about.arguments(),
+        syntax = format!("{} {}", about.name(), about.arguments()).trim_end(),
         context = about.scope.words(),
         default = prose(about.default),
         range = prose(about.range),
@@ -108,10 +108,10 @@ pub fn log_events() -> String {
 fn level(level: Level) -> &'static str {
     match level {
         Level::Emergency => "emerg",
+        Level::Critical => "crit",
         Level::Error => "error",
         Level::Warning => "warn",
         Level::Notice => "notice",
-        Level::Critical => "crit",
         Level::Info => "info",
         Level::Debug => "debug",
     }

@@ -90,6 +90,8 @@ pub struct PrefixBits(pub u8);
 impl PrefixBits {
     /// The length when `QS_ClientIPv6Prefix` is not configured.
     pub const DEFAULT: PrefixBits = PrefixBits(64);
+    /// Nothing is cut.
+    pub const WHOLE: PrefixBits = PrefixBits(128);
 }
 
 #[cfg(test)]

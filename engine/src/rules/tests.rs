@@ -49,9 +49,6 @@ fn what_does_not_work_yet_is_refused_by_name() {
         let error = use_once(&line, Place::BaseServer).expect_err(&line);
         assert_eq!(error, format!("{}: not available in this version", about.name()));
     }
-    let line = "QS_SetEnvIfStatus QS_SrvMinDataRate QS_Block";
-    let error = use_once(line, Place::BaseServer).expect_err(line);
-    assert!(error.ends_with("QS_SrvMinDataRate is not available in this version"), "{error}");
 }
 
 #[test]

@@ -19,12 +19,6 @@ const fn refused(name: &'static CStr, spec: &'static str) -> About {
 
 /// Name, and the page that says what it will do.
 pub const DIRECTIVES: &[About] = &[
-    refused(c"QS_SrvMinDataRate", "connection.md"),
-    refused(c"QS_SrvMinDataRateOffEvent", "connection.md"),
-    refused(c"QS_SrvMinDataRateIgnoreVIP", "connection.md"),
-    refused(c"QS_SrvRequestRate", "connection.md"),
-    refused(c"QS_SrvSampleRate", "connection.md"),
-    refused(c"QS_SrvDataRateOff", "connection.md"),
     refused(c"QS_LocRequestPerSecLimit", "request-limits.md"),
     refused(c"QS_LocRequestPerSecLimitMatch", "request-limits.md"),
     refused(c"QS_LocKBytesPerSecLimit", "request-limits.md"),

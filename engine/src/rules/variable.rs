@@ -16,6 +16,7 @@ pub struct Settings {
     on_null: bool,
     on_broken: bool,
     on_address_limit: bool,
+    on_data_rate: bool,
     /// Rules in locations of this server: out of sight when it is known which variables count.
     in_locations: Vec<OnStatus>,
 }
@@ -40,6 +41,8 @@ pub struct Policy {
     pub on_broken: bool,
     /// So is one above the limit per address.
     pub on_address_limit: bool,
+    /// So is one that sent or took too little.
+    pub on_data_rate: bool,
     /// Status and variable of rules that the start-up notice 301 names.
     pub mended: Vec<(u16, String)>,
     /// What rules say that cannot be meant, now that it is known which variables count.
@@ -75,15 +78,15 @@ pub const LOG_EVENTS: &[&LogEvent] = &[&ADDS_ONE];
 
 const ABOUT: About = About {
     name: c"QS_SetEnvIfStatus",
-    arguments: c"<status>|NullConnection|BrokenConnection|QS_SrvMaxConnPerIP <variable>[=<value>]",
+    arguments: c"<status>|NullConnection|BrokenConnection|QS_SrvMaxConnPerIP|QS_SrvMinDataRate <variable>[=<value>]",
     arity: Arity::Two,
     scope: Scope::Location,
-    range: "a status from 100 to 599; a number as the value of a counting variable. The three words: \
+    range: "a status from 100 to 599; a number as the value of a counting variable. The four words: \
             base server only, and only for QS_Block without a value",
     default: "none; without a value 1 for a variable that a limit of clients counts, else the status",
     help: "Sets a variable when a response has this status; with QS_Block it is a block event. The words \
            stand for connections: one without a request, one that the client broke off in a response, one \
-           above QS_SrvMaxConnPerIP. Several variables per status are possible; a virtual host or location \
+           above QS_SrvMaxConnPerIP, one below QS_SrvMinDataRate or QS_SrvRequestRate. Several variables per status are possible; a virtual host or location \
            replaces the value of the same variable.",
     spec: "events-and-variables.md 3",
 };
@@ -105,10 +108,10 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
 fn set(settings: &mut Settings, arguments: &Arguments<'_>) -> Result<(), Problem> {
     let (code, variable) = (arguments.first(), arguments.second().unwrap_or(""));
     let event = [
-        ("NullConnection", Some(&mut settings.on_null)),
-        ("BrokenConnection", Some(&mut settings.on_broken)),
-        ("QS_SrvMaxConnPerIP", Some(&mut settings.on_address_limit)),
-        ("QS_SrvMinDataRate", None),
+        ("NullConnection", &mut settings.on_null),
+        ("BrokenConnection", &mut settings.on_broken),
+        ("QS_SrvMaxConnPerIP", &mut settings.on_address_limit),
+        ("QS_SrvMinDataRate", &mut settings.on_data_rate),
     ]
     .into_iter()
     .find(|(word, _)| word.eq_ignore_ascii_case(code));
@@ -120,9 +123,6 @@ fn set(settings: &mut Settings, arguments: &Arguments<'_>) -> Result<(), Problem
     if arguments.place != Place::BaseServer {
         return Err(Problem::text(format!("{word} may only be defined globally")));
     }
-    let Some(event) = event else {
-        return Err(Problem::text(format!("{word} is not available in this version")));
-    };
     if variable != "QS_Block" {
         return Err(Problem::text(format!(
             "{word} may only be defined for the event QS_Block, not for '{variable}'"
@@ -151,7 +151,8 @@ fn on_status(arguments: &Arguments<'_>) -> Result<OnStatus, Problem> {
     let status = http_status(code).map_err(|_| {
         Problem::word(
             code,
-            "an HTTP status from 100 to 599, NullConnection, BrokenConnection or QS_SrvMaxConnPerIP",
+            "an HTTP status from 100 to 599, NullConnection, BrokenConnection, QS_SrvMaxConnPerIP or \
+             QS_SrvMinDataRate",
         )
     })?;
     let word = arguments.second().unwrap_or("");
@@ -248,6 +249,7 @@ impl Policy {
             on_null: settings.on_null,
             on_broken: settings.on_broken,
             on_address_limit: settings.on_address_limit,
+            on_data_rate: settings.on_data_rate,
             mended: Vec::new(),
             errors: Vec::new(),
             in_locations: settings.in_locations.clone(),

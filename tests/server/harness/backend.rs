@@ -1,4 +1,4 @@
-//! A tiny origin server for mod_proxy: it sends a response that never ends.
+//! A tiny origin server for mod_proxy: it sends a response that never ends, or one with a pause.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,12 +17,23 @@ pub struct Backend {
 }
 
 impl Backend {
+    /// Streams without end.
     pub fn start() -> Backend {
+        Backend::answering(stream_forever)
+    }
+
+    /// Says nothing for so long after the head of its response, then ends it.
+    pub fn pausing(pause: Duration) -> Backend {
+        Backend::answering(move |stream, is_over| pause_and_end(stream, pause, is_over))
+    }
+
+    fn answering(answer: impl Fn(TcpStream, &AtomicBool) + Send + Sync + 'static) -> Backend {
         let (port, listener) = free_port();
         listener.set_nonblocking(true).expect("a listener can be made non-blocking");
         let is_over = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&is_over);
-        let acceptor = Some(std::thread::spawn(move || accept(&listener, &seen)));
+        let acceptor =
+            Some(std::thread::spawn(move || accept(&listener, &seen, &Arc::new(answer))));
         Backend { port, is_over, acceptor }
     }
 }
@@ -36,13 +47,16 @@ impl Drop for Backend {
     }
 }
 
-fn accept(listener: &TcpListener, is_over: &Arc<AtomicBool>) {
+fn accept<A>(listener: &TcpListener, is_over: &Arc<AtomicBool>, answer: &Arc<A>)
+where
+    A: Fn(TcpStream, &AtomicBool) + Send + Sync + 'static,
+{
     let mut streams = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
         match listener.accept() {
             Ok((stream, _)) => {
-                let is_over = Arc::clone(is_over);
-                streams.push(std::thread::spawn(move || stream_forever(stream, &is_over)));
+                let (is_over, answer) = (Arc::clone(is_over), Arc::clone(answer));
+                streams.push(std::thread::spawn(move || answer(stream, &is_over)));
             }
             Err(_) => std::thread::sleep(Duration::from_millis(5)),
         }
@@ -50,6 +64,21 @@ fn accept(listener: &TcpListener, is_over: &Arc<AtomicBool>) {
     for stream in streams {
         let _ = stream.join();
     }
+}
+
+fn pause_and_end(mut stream: TcpStream, pause: Duration, is_over: &AtomicBool) {
+    let _ = stream.set_nonblocking(false);
+    let mut request = [0; 4096];
+    if stream.read(&mut request).unwrap_or(0) == 0 {
+        return;
+    }
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nab";
+    let _ = stream.write_all(head.as_bytes());
+    let deadline = std::time::Instant::now() + pause;
+    while std::time::Instant::now() < deadline && !is_over.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = stream.write_all(b"cde");
 }
 
 fn stream_forever(mut stream: TcpStream, is_over: &AtomicBool) {

@@ -284,6 +284,11 @@ impl Connection {
         self.watch(self.patience)
     }
 
+    /// Whether the server has reset the connection, even while octets that came before are still unread.
+    pub fn is_reset(&self) -> bool {
+        !matches!(self.stream.take_error(), Ok(None))
+    }
+
     /// Takes only this many bytes from the network at a time, so that a response backs up.
     pub fn shrink_receive_buffer(&self, bytes: usize) {
         SockRef::from(&self.stream).set_recv_buffer_size(bytes).expect("a buffer size");
