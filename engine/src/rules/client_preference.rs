@@ -3,7 +3,7 @@
 //! Spec: client.md QS_ClientPrefer. Phases: connect (look, judge), read (tell), finish (count, judge the
 //! content), disconnect (count).
 
-use crate::context::{Connection, Exchange, Letter, Moment};
+use crate::context::{Connection, Exchange, Letter, Marks, Moment};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::store::marks::{CLASSES, Judgement, Standing, flag};
@@ -270,6 +270,10 @@ pub fn finish(policy: &Policy, exchange: &mut Exchange<'_>) {
         clients.mark(row, flag::TIMED_OUT, now);
         exchange.add_letter(Letter::LowPriority);
     }
+    if exchange.connection.marks.has(Marks::SLOW) {
+        clients.mark(row, flag::SLOW, now);
+        exchange.add_letter(Letter::LowPriority);
+    }
     let class = if status == 304 { NOT_MODIFIED } else { class(exchange.request.content_type()) };
     contents.count(class, if class == HTML { 2 } else { 1 });
     if policy.usual.is_none() {
@@ -294,6 +298,10 @@ pub fn disconnect(policy: &Policy, moment: &Moment<'_>, connection: &Connection)
         && let Some(contents) = moment.store.clients.contents(row)
     {
         contents.act(1);
+        // Of a connection that was cut off only what was logged on it says that its client is slow.
+        if connection.marks.has(Marks::SLOW) && !connection.marks.has(Marks::CUT_OFF) {
+            moment.store.clients.mark(row, flag::SLOW, moment.now);
+        }
     }
 }
 

@@ -286,3 +286,24 @@ fn log_only_refuses_nobody_and_a_vip_is_always_served() {
         world.connect("192.0.2.7").expect("from its marking on, not from its connection's end");
     assert!(vip.is_vip && !connection.is_vip);
 }
+
+#[test]
+fn a_slow_client_has_low_priority_unless_nothing_of_it_was_logged() {
+    let mut world = World::new("QS_ClientPrefer 80%\nQS_SrvMinDataRate 1");
+    for (address, marks, has_request, is_low) in [
+        ("192.0.2.1", Marks::SLOW, false, true),
+        ("192.0.2.2", Marks::SLOW | Marks::CUT_OFF, false, false),
+        ("192.0.2.3", Marks::SLOW | Marks::CUT_OFF, true, true),
+        ("192.0.2.4", 0, true, false),
+    ] {
+        let connection = world.connect(address).expect("open");
+        connection.marks.set(marks);
+        if has_request {
+            let mut view = response("text/html");
+            world.request(&connection, &mut view, 200);
+            assert_eq!(view.letters(), if is_low { "r" } else { "" }, "{address}");
+        }
+        world.close(connection);
+        assert_eq!(standing(&mut world, address).flags & flag::SLOW != 0, is_low, "{address}");
+    }
+}
