@@ -296,7 +296,12 @@ impl Policy {
 
     /// Returns what has to be remembered of clients: see [`wanted`].
     pub fn remembered(&self) -> u32 {
-        if self.client_preference.preference.is_some() { wanted::PREFERENCE } else { 0 }
+        let is_preferring = self.client_preference.preference.is_some();
+        let mut what = if is_preferring { wanted::PREFERENCE } else { 0 };
+        if self.vip_session.marks_addresses() {
+            what |= wanted::VIPS;
+        }
+        what
     }
 
     /// Returns what several directives together say that cannot be meant.

@@ -179,6 +179,33 @@ fn a_login_makes_a_vip_and_a_failed_one_does_not(mpm: Mpm) {
     assert!(refused.clone().count() == 3 && refused.clone().all(|line| line.letters().is_empty()));
 }
 
+fn a_marked_address_is_a_vip_from_then_on_and_over_restarts(mpm: Mpm) {
+    // Once the mark was only written when the connection ended.
+    let httpd = server(mpm, "QS_VipIPHeaderName X-Vip\nQS_SrvMaxConn 3").start();
+    httpd.expect(30);
+    let (vip, stranger) = (httpd.client("127.0.0.81"), httpd.client("127.0.0.82"));
+    let (mut older, mut current) = (vip.hold(), vip.connect());
+    assert!(!is_vip(&older.get("/").served()));
+    assert!(is_vip(&current.get("/login.asis").served()));
+    assert!(is_vip(&older.get("/").served()), "a connection that was open before");
+    let third = vip.hold();
+    let another = vip.connect().get("/").served();
+    assert!(is_vip(&another), "above the limit, and before any of its connections ended");
+    stranger.get("/").assert_refused();
+    drop((older, current, third));
+
+    let is_known = || vip.connect().get("/").status() == Some(200) && is_vip(&ask(&vip, "/", ""));
+    for pid in httpd.children() {
+        httpd.kill_child(pid);
+    }
+    wait_until("new children know it", PATIENCE, is_known);
+    httpd.reload();
+    wait_until("and so does the next generation", PATIENCE, is_known);
+    wait_until("a stranger is served, and no VIP", PATIENCE, || {
+        stranger.get("/").status() == Some(200) && !is_vip(&ask(&stranger, "/", ""))
+    });
+}
+
 fn only_a_matching_value_counts(mpm: Mpm) {
     let httpd = server(mpm, "QS_VipIPHeaderName X-Vip=^silver$ drop").start();
     let client = httpd.client("127.0.0.81");
@@ -223,6 +250,7 @@ on_each_mpm!(
     over_tls_the_cookie_is_for_tls_only,
     streams_of_http2_have_sessions_as_well,
     a_login_makes_a_vip_and_a_failed_one_does_not,
+    a_marked_address_is_a_vip_from_then_on_and_over_restarts,
     only_a_matching_value_counts,
     a_variable_makes_a_vip_where_sessions_are_on,
     virtual_hosts_have_sessions_of_their_own,

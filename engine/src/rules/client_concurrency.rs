@@ -95,7 +95,8 @@ pub fn admit(policy: &Policy, exchange: &mut Exchange<'_>) -> Option<Violation> 
     if current <= max {
         return None;
     }
-    if exchange.known.is_vip {
+    // A request of a VIP, or of a client that was marked as one.
+    if exchange.known.is_vip || row.is_some_and(|row| moment.store.clients.is_vip(row)) {
         exchange.add_letter(Letter::Vip);
         exchange.request.set_variable(IS_VIP, b"yes");
         return None;

@@ -159,9 +159,16 @@ impl Policy {
     }
 }
 
-/// Tells a request what its connection is (B.5).
+/// Tells a request what its connection is (B.5): also one whose address was marked since it was opened.
 pub fn read(exchange: &mut Exchange<'_>) {
-    if exchange.connection.marks.has(Marks::VIP) {
+    let connection = exchange.connection;
+    let clients = &exchange.moment.store.clients;
+    if !connection.marks.has(Marks::VIP)
+        && connection.client_row.is_some_and(|row| clients.is_vip(row))
+    {
+        connection.marks.set(Marks::VIP);
+    }
+    if connection.marks.has(Marks::VIP) {
         exchange.request.set_variable(IS_VIP, YES);
     }
 }
@@ -282,9 +289,12 @@ fn begin(session: &Session, exchange: &mut Exchange<'_>) {
     }
 }
 
-/// Marks connection and address.
+/// Marks connection and address, which is in force for all others of that address from now on.
 fn mark(exchange: &mut Exchange<'_>) {
     exchange.connection.marks.set(Marks::VIP);
+    if let Some(row) = exchange.connection.client_row {
+        exchange.moment.store.clients.mark_vip(row);
+    }
     exchange.add_letter(Letter::VipAddress);
     exchange.request.set_variable(IS_VIP, YES);
 }

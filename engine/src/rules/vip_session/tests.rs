@@ -292,3 +292,21 @@ fn wrong_words_are_refused() {
         assert!(error.contains(wrong) && error.contains(allowed), "{line}: {error}");
     }
 }
+
+#[test]
+fn a_mark_of_an_address_is_in_force_at_once_and_for_every_connection() {
+    let (mut world, connection) =
+        world("QS_VipIPHeaderName X-Vip\nQS_SrvMaxConn 3\nQS_ClientEventRequestLimit 0");
+    let older = world.connect("127.0.0.1").expect("open");
+    world.request(&connection, &mut answering("X-Vip", "1"), 200);
+    let mut view = View::default();
+    world.request(&older, &mut view, 200);
+    assert_eq!(view.text("QS_IsVipRequest"), Some("yes"), "opened before");
+    let third = world.connect("127.0.0.1").expect("open");
+    let fourth = world.connect("127.0.0.1").expect("above the limit");
+    assert!(third.is_vip && fourth.is_vip);
+    assert!(world.connect("192.0.2.2").is_none(), "another address is not");
+    let mut event = View::with("QS_EventRequest", "1");
+    assert_eq!(world.request(&fourth, &mut event, 200), crate::verdict::Answer::Pass);
+    assert!(event.letters().contains('S'));
+}
