@@ -247,6 +247,8 @@ pub struct Known {
     pub rule_requests: Option<u32>,
     /// Whom it is counted for, once somebody has asked: the peer, or whom a header says.
     pub client: Option<Client>,
+    /// It was told that the header which should say so does not.
+    pub is_told_of_address: bool,
     /// The row of that client, held as long as the request lasts.
     pub client_row: Option<RowId>,
 }

@@ -134,7 +134,13 @@ pub struct Rules<'a> {
 pub fn read(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) {
     // Before all others, which may take their time: the client is not waited for any more.
     data_rate::begin(&rules.policy.data_rate, exchange.connection, &mut facts.data_rate);
-    // B.2, B.3 the client's country.
+    // B.2, B.3 the client's country, where a header says another one than the connection.
+    if rules.policy.geo.database.is_some()
+        && let Some(address) =
+            client_identity::address(&rules.policy.client_identity, exchange, "prr")
+    {
+        geo::tell(&rules.policy.geo, address, exchange);
+    }
     // B.4 counters of events that other requests left.
     // B.5 marks of the client.
     client_preference::tell(exchange);

@@ -57,6 +57,26 @@ fn a_request_knows_its_country(mpm: Mpm) {
     assert_ne!(german.header("X-Swiss"), Some("yes"));
 }
 
+fn a_header_says_where_a_request_comes_from(mpm: Mpm) {
+    let httpd = server(mpm, FILE)
+        .with("QS_ClientIpFromHeader X-Client\nSetEnvIf QS_Country ^DE$ GERMAN=yes")
+        .with("Header always set X-German %{GERMAN}e")
+        .start();
+    httpd.expect(69);
+    let ask = |headers: &str| httpd.client("127.0.1.1").connect().get_with("/", headers).served();
+    let german = ask("X-Client: 127.0.2.9\r\n");
+    assert_eq!((german.var("QS_Country"), german.header("X-German")), (Some("DE"), Some("yes")));
+    assert_eq!(ask("X-Client: 192.0.2.1\r\n").var("QS_Country"), None);
+    let without = ask("");
+    assert_eq!(without.var("QS_Country"), Some("CH"), "the connection's");
+    let line = &httpd.wait_for_events(69, 1)[0];
+    assert_eq!(
+        line.without_id(),
+        "no valid IP header found (@prr): header 'X-Client' not available, fallback to connection's IP \
+         127.0.1.1"
+    );
+}
+
 fn a_database_has_both_kinds_of_address(mpm: Mpm) {
     let low = |text: &str| u128::from(u32::from(text.parse::<Ipv4Addr>().expect(text)));
     let database = write_mmdb(28, &[(1, 128, "AT"), (low("127.0.2.0"), 120, "DE")]);
@@ -281,6 +301,7 @@ fn what_is_wrong_with_a_file_is_told_by_the_configuration_test() {
 
 on_each_mpm!(
     a_request_knows_its_country,
+    a_header_says_where_a_request_comes_from,
     a_database_has_both_kinds_of_address,
     an_ipv6_network_can_be_in_several_countries,
     a_busy_server_serves_only_privileged_countries,

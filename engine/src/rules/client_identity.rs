@@ -2,7 +2,7 @@
 //! Spec: model.md 2 and 5, additions.md 1. The size and the prefix are for the life of the segment. Phases:
 //! admit and finish (whom is the request counted for?), before the rules that count it.
 
-use crate::client::address::PrefixBits;
+use crate::client::address::{Address, PrefixBits};
 use crate::client::identity::Client;
 use crate::context::{Aspect, Exchange, RequestView};
 use crate::directive::{About, Arity, Directive, Scope};
@@ -183,6 +183,17 @@ impl Source {
         }
     }
 
+    /// Says what is the matter with a value that is no client, or with none.
+    fn lacks(&self, value: Option<&[u8]>) -> String {
+        match value {
+            None => format!("header '{}' not available", self.name()),
+            Some(value) => {
+                let value = value.get(..LONGEST_VALUE).unwrap_or(value);
+                format!("invalid header value '{}'", String::from_utf8_lossy(value))
+            }
+        }
+    }
+
     /// Reads who the client is. The error is what stands there instead, if anything does.
     fn read<'r>(&self, request: &'r dyn RequestView) -> Result<Client, Option<&'r [u8]>> {
         let address = |value: Option<&'r [u8]>| {
@@ -241,13 +252,30 @@ fn find_out(policy: &Policy, exchange: &mut Exchange<'_>, place: &str) {
             exchange.known.client = Some(client);
             return;
         }
-        Err(None) => format!("header '{}' not available", source.name()),
-        Err(Some(value)) => {
-            let value = value.get(..LONGEST_VALUE).unwrap_or(value);
-            format!("invalid header value '{}'", String::from_utf8_lossy(value))
-        }
+        Err(value) => source.lacks(value),
     };
     exchange.known.client = Some(peer);
+    tell(exchange, &what, place);
+}
+
+/// Returns the address that a header gives, for those who only look it up. `None` where no header is asked,
+/// or where it has none.
+pub fn address(policy: &Policy, exchange: &mut Exchange<'_>, place: &str) -> Option<Address> {
+    let source = policy.source.as_ref().filter(|source| matches!(source, Source::Header(_)))?;
+    let what = match source.read(exchange.request) {
+        Ok(client) => return Some(client.address()),
+        Err(value) => source.lacks(value),
+    };
+    tell(exchange, &what, place);
+    None
+}
+
+/// Tells, once per request, that a header has no address.
+fn tell(exchange: &mut Exchange<'_>, what: &str, place: &str) {
+    if exchange.known.is_told_of_address {
+        return;
+    }
+    exchange.known.is_told_of_address = true;
     let address = exchange.connection.peer.0;
     exchange.note(
         &NO_ADDRESS,

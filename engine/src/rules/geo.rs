@@ -4,7 +4,7 @@
 
 use crate::client::address::Address;
 use crate::client::countries::{Countries, Country};
-use crate::context::Connection;
+use crate::context::{Connection, Exchange};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::values::{Capacity, MAX_NUMBER, Problem, Unreachable, number};
@@ -196,6 +196,14 @@ pub fn judge(policy: &Policy, connection: &Connection) -> Option<Violation> {
     })
 }
 
+/// Sets a request's country to that of another address than the connection's (B.2).
+pub fn tell(policy: &Policy, address: Address, exchange: &mut Exchange<'_>) {
+    match policy.country_of(address) {
+        Some(country) => exchange.request.set_variable(COUNTRY, country.code().as_bytes()),
+        None => exchange.request.remove_variable(COUNTRY),
+    }
+}
+
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
@@ -295,6 +303,39 @@ mod tests {
         let unreachable = far.policy.geo.unreachable.expect("of 40");
         assert_eq!((unreachable.threshold, unreachable.possible), (41, 40));
         assert_eq!(World::new("QS_ClientGeoCountryPriv CH 40").policy.geo.unreachable, None);
+    }
+
+    #[test]
+    fn a_header_can_say_where_a_request_comes_from_but_not_a_connection() {
+        let mut world = World::new(&format!(
+            "{COUNTRIES}\nQS_ClientIpFromHeader X-Client\nQS_ClientGeoCountryPriv CH 0\n\
+             QS_ClientEventLimitCount 9 60"
+        ));
+        let connection = world.connect("10.0.1.1").expect("CH");
+        assert!(world.connect("10.0.2.1").is_none());
+        world.told();
+        for (value, expected) in [
+            ("10.0.2.7", Some("DE")),
+            ("::ffff:10.0.3.7", Some("FR")),
+            ("192.0.2.1", None),
+            ("2001:db8::1", None),
+        ] {
+            let mut view = View::with("QS_Country", "CH").and_header("X-Client", value);
+            world.request(&connection, &mut view, 200);
+            assert_eq!(view.text("QS_Country"), expected, "{value}");
+        }
+        assert!(world.told().is_empty());
+        let mut view = View::with("QS_Country", "CH").and_header("X-Client", "10.0.2.7, 10.0.3.7");
+        world.request(&connection, &mut view, 200);
+        assert_eq!(view.text("QS_Country"), Some("CH"));
+        let told = world.told();
+        assert_eq!(
+            told,
+            [
+                "mod_qos(069): no valid IP header found (@prr): invalid header value '10.0.2.7, 10.0.3.7', fallback to connection's IP 10.0.1.1, id=ID"
+            ],
+            "once"
+        );
     }
 
     #[test]

@@ -307,6 +307,6 @@ fn a_mark_of_an_address_is_in_force_at_once_and_for_every_connection() {
     assert!(third.is_vip && fourth.is_vip);
     assert!(world.connect("192.0.2.2").is_none(), "another address is not");
     let mut event = View::with("QS_EventRequest", "1");
-    assert_eq!(world.request(&fourth, &mut event, 200), crate::verdict::Answer::Pass);
+    assert_eq!(world.request(&fourth, &mut event, 200), Answer::Pass);
     assert!(event.letters().contains('S'));
 }
