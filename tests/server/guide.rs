@@ -51,9 +51,10 @@ fn repeat_offender(mpm: Mpm) {
     httpd.expect(60);
     let good = httpd.client("127.0.0.90");
     // Requests without a host, ones that are too long, and connections without any.
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(9000));
     let offences: [(&str, &[u8]); 3] = [
         ("127.0.0.91", b"GET / HTTP/1.1\r\n\r\n"),
-        ("127.0.0.92", &[b'x'; 9000]),
+        ("127.0.0.92", long.as_bytes()),
         ("127.0.0.93", b""),
     ];
     for (source, bytes) in offences {
@@ -69,6 +70,30 @@ fn repeat_offender(mpm: Mpm) {
         wait_until("it is blocked", PATIENCE, || bad.get("/").is_refused());
         assert!(is_served(&good), "{source}");
     }
+}
+
+fn separation(mpm: Mpm) {
+    let httpd = server(
+        mpm,
+        "AliasMatch ^/app/ @ROOT@/htdocs/index.html\n\
+         QS_LocRequestLimitMatch \"^(/app/b/|/app/c/).*$\" 2",
+    )
+    .start();
+    httpd.expect(10);
+    // They stay in their handler until the last octet comes.
+    let stay = |path: &str| {
+        let mut connection = httpd.client("127.0.0.91").connect();
+        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
+        let _ = connection.send(head.as_bytes());
+        connection
+    };
+    let _held = [stay("/app/b/1"), stay("/app/c/1")];
+    let good = httpd.client("127.0.0.92");
+    wait_until("these applications are full", PATIENCE, || {
+        good.get("/app/b/2").status() == Some(500)
+    });
+    assert_eq!(good.get("/app/a/").status(), Some(200), "the others are not");
+    assert!(is_served(&good));
 }
 
 fn country_specific_rules(mpm: Mpm) {
@@ -113,6 +138,7 @@ on_each_mpm!(
     basic_settings,
     connections_per_ip,
     repeat_offender,
+    separation,
     country_specific_rules,
     size_restrictions,
 );
