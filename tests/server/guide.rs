@@ -113,6 +113,28 @@ fn country_specific_rules(mpm: Mpm) {
     assert!(is_served(&good));
 }
 
+fn prefer_known_clients(mpm: Mpm) {
+    let httpd =
+        server(mpm, "QS_VipIPUser\nQS_ClientPrefer 50%\nQS_ClientContentTypes 40 15 150 10 40")
+            .modules(&["authn_core", "auth_basic", "authn_file", "authz_user"])
+            // The password is `password`.
+            .file("users", b"ann:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n".to_vec())
+            .with(
+                "Alias /login @ROOT@/htdocs\n<Location /login>\nAuthType Basic\nAuthName x\n\
+             AuthUserFile @ROOT@/htdocs/users\nRequire valid-user\n</Location>",
+            )
+            .start();
+    httpd.expect(66);
+    let known = httpd.client("127.0.0.91");
+    let login = "Authorization: Basic YW5uOnBhc3N3b3Jk\r\n";
+    assert_eq!(known.connect().get_with("/login/", login).status(), Some(200));
+    // 32 places: from the 28th connection on strangers are not taken any more.
+    let _others = hold(&httpd, "127.0.0.99", 27);
+    let stranger = httpd.client("127.0.0.92");
+    wait_until("strangers find no place", PATIENCE, || stranger.get("/").is_refused());
+    assert!(is_served(&known), "who has logged in once does");
+}
+
 fn size_restrictions(mpm: Mpm) {
     let httpd = server(
         mpm,
@@ -140,5 +162,6 @@ on_each_mpm!(
     repeat_offender,
     separation,
     country_specific_rules,
+    prefer_known_clients,
     size_restrictions,
 );
