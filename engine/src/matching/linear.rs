@@ -10,7 +10,8 @@ use super::pattern::{Groups, Matched, Options};
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::meta;
 use regex_automata::nfa::thompson::{self, WhichCaptures};
-use regex_automata::util::primitives::NonMaxUsize;
+use regex_automata::util::primitives::{NonMaxUsize, StateID};
+use regex_automata::util::start;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Capture, Hir, HirKind, Look, Repetition};
 use regex_syntax::{ast, hir};
@@ -25,13 +26,39 @@ const LARGEST_PROGRAM: usize = 4 * 1024 * 1024;
 /// worth its start.
 const LONG: usize = 512;
 
+/// A table of states, and the one in which a subject begins.
+struct Table {
+    states: dense::DFA<Vec<u32>>,
+    start: StateID,
+}
+
+impl Table {
+    /// Tells whether the pattern is in a subject: by hand, since subjects are short, and what the crate's
+    /// search prepares for long ones costs more than the look itself.
+    fn is_match(&self, subject: &[u8]) -> bool {
+        let mut state = self.start;
+        for octet in subject {
+            state = self.states.next_state(state, *octet);
+            if self.states.is_special_state(state) {
+                if self.states.is_match_state(state) {
+                    return true;
+                }
+                if self.states.is_dead_state(state) {
+                    return false;
+                }
+            }
+        }
+        self.states.is_match_state(self.states.next_eoi_state(state))
+    }
+}
+
 /// Stands in a parsed pattern for "at the end, or before a newline at the end": PCRE's `$`. The engine
 /// knows it as an end of line of another system's files, which PCRE's patterns cannot ask for.
 const SOFT_END: &str = "(?mR:$)";
 const SOFT_END_LOOK: Look = Look::EndCRLF;
 
 pub(super) struct Linear {
-    table: Option<dense::DFA<Vec<u32>>>,
+    table: Option<Table>,
     engine: meta::Regex,
     /// The group that marks where a soft end was found before the last newline.
     marker: Option<usize>,
@@ -69,14 +96,9 @@ impl Linear {
         if let Some(tries) = self.tries_for(subject) {
             return tries.is_match(subject);
         }
-        let input = Input::new(subject).earliest(true).anchored(Anchored::No);
         let found = match &self.table {
-            Some(table) if subject.len() < LONG => table.try_search_fwd(&input).ok(),
-            _ => None,
-        };
-        let found = match found {
-            Some(found) => found.is_some(),
-            None => self.engine.is_match(input),
+            Some(table) if subject.len() < LONG => table.is_match(subject),
+            _ => self.engine.is_match(Input::new(subject).earliest(true)),
         };
         if found { Matched::Yes } else { Matched::No }
     }
@@ -119,7 +141,7 @@ fn parse(text: &str, options: Options) -> Result<Hir, String> {
         .map_err(|error| error.kind().to_string())
 }
 
-fn table(hir: &Hir) -> Option<dense::DFA<Vec<u32>>> {
+fn table(hir: &Hir) -> Option<Table> {
     let program = thompson::Compiler::new()
         .configure(
             thompson::Config::new()
@@ -129,15 +151,19 @@ fn table(hir: &Hir) -> Option<dense::DFA<Vec<u32>>> {
         )
         .build_from_hir(hir)
         .ok()?;
-    dense::Builder::new()
+    let states = dense::Builder::new()
         .configure(
             dense::Config::new()
                 .start_kind(StartKind::Unanchored)
+                // For short subjects a jump costs more than it saves.
+                .accelerate(false)
                 .dfa_size_limit(Some(LARGEST_TABLE))
                 .determinize_size_limit(Some(LARGEST_MAKING)),
         )
         .build_from_nfa(&program)
-        .ok()
+        .ok()?;
+    let start = states.start_state(&start::Config::new().anchored(Anchored::No)).ok()?;
+    Some(Table { states, start })
 }
 
 fn has_soft_end(hir: &Hir) -> bool {
