@@ -19,6 +19,7 @@ mod client_requests;
 mod connection_limit;
 mod connection_variable;
 mod data_rate;
+mod differential_request_limit;
 mod differential_variable;
 mod directive;
 mod eviction;

@@ -16,7 +16,7 @@ const SITE: &str = "AliasMatch ^/(?!e\\.html).* @ROOT@/htdocs/index.html\n\
     Header always set X-Var-open %{QS_EventRequestLimit_ANY_Counter}e\n\
     SetEnvIf Request_URI ^/slow QS_Delay=600";
 
-fn server(mpm: Mpm, rules: &str) -> Builder {
+pub fn server(mpm: Mpm, rules: &str) -> Builder {
     Httpd::on(mpm).with(SITE).with(rules)
 }
 
@@ -32,7 +32,7 @@ fn started(builder: Builder) -> Httpd {
 }
 
 /// A request that stays in its handler until its body, one octet, comes.
-fn hold(httpd: &Httpd, path: &str, headers: &str) -> Connection {
+pub fn hold_with(httpd: &Httpd, path: &str, headers: &str) -> Connection {
     hold_of_port(httpd, 0, path, headers)
 }
 
@@ -45,7 +45,7 @@ fn hold_of_port(httpd: &Httpd, port: usize, path: &str, headers: &str) -> Connec
 }
 
 fn hold_many(httpd: &Httpd, path: &str, times: usize) -> Vec<Connection> {
-    let held = (0..times).map(|_| hold(httpd, path, "")).collect();
+    let held = (0..times).map(|_| hold_with(httpd, path, "")).collect();
     wait_for_open(httpd, times);
     held
 }
@@ -64,12 +64,12 @@ fn open_at(httpd: &Httpd, port: usize) -> usize {
 }
 
 #[track_caller]
-fn wait_for_open(httpd: &Httpd, count: usize) {
+pub fn wait_for_open(httpd: &Httpd, count: usize) {
     wait_until(&format!("{count} requests are open"), PATIENCE, || open(httpd) == count);
 }
 
 #[track_caller]
-fn release(mut held: Vec<Connection>) {
+pub fn release(mut held: Vec<Connection>) {
     for connection in &mut held {
         connection.send(b"x").expect("the server reads");
         assert_eq!(connection.response().served().status, 200);
@@ -162,13 +162,48 @@ fn a_conditional_limit_counts_all_and_denies_some(mpm: Mpm) {
     assert_eq!(denied(&httpd, 11, "/c/", slurp), None, "it is the only one");
 }
 
+fn a_vip_is_counted_and_never_denied(mpm: Mpm) {
+    let httpd = start(
+        mpm,
+        "QS_VipHeaderName X-Vip\nSetEnvIf X-Is-Vip . QS_VipRequest=yes\nSetEnvIf X-Is-Vip . QS_Cond=x\n\
+         QS_LocRequestLimit /app 2\nQS_CondLocRequestLimitMatch ^/c/ 1 x\n\
+         QS_EventRequestLimit EV 1\nSetEnvIf X-Event . EV",
+    );
+    let vip = "X-Is-Vip: 1\r\n";
+    assert_eq!(get(&httpd, "/app/vip", vip), Some(200));
+    let line = httpd.wait_for_access("/app/vip", 1).pop().expect("logged");
+    assert_eq!(line.letters(), "", "it was nobody's exception");
+    let mut held = hold_many(&httpd, "/app", 2);
+    assert_eq!(get(&httpd, "/app", vip), Some(200));
+    let line = httpd.wait_for_access("/app", 1).pop().expect("logged");
+    assert_eq!((line.letters(), line.cr()), ("S;", Some("3")));
+    wait_for_open(&httpd, 2);
+    held.push(hold_with(&httpd, "/app", vip));
+    wait_for_open(&httpd, 3);
+    assert_eq!(
+        denied(&httpd, 10, "/app", "").as_deref(),
+        Some("QS_LocRequestLimit* rule: /app(2), concurrent requests=4"),
+        "VIPs take places, too"
+    );
+    held.push(hold_with(&httpd, "/c/", "X-Event: 1\r\n"));
+    wait_for_open(&httpd, 4);
+    assert_eq!(get(&httpd, "/c/", vip), Some(200));
+    assert_eq!(httpd.wait_for_access("/c/", 1)[0].letters(), "S;");
+    assert_eq!(
+        get(&httpd, "/", &format!("{vip}X-Event: 1\r\n")),
+        Some(500),
+        "an event is an event"
+    );
+    release(held);
+}
+
 fn an_event_limit_counts_whoever_has_the_event(mpm: Mpm) {
     let httpd = start(
         mpm,
         "QS_EventRequestLimit EVV=^(a|b)$ 1\nSetEnvIf X-Event (.+) EVV=$1\n\
          Header always set X-Var-count %{QS_EventRequestLimit_EVV_Counter}e\nQS_LocRequestLimit / 9",
     );
-    let held = hold(&httpd, "/", "X-Event: b\r\n");
+    let held = hold_with(&httpd, "/", "X-Event: b\r\n");
     wait_for_open(&httpd, 1);
     assert_eq!(
         denied(&httpd, 12, "/ev", "X-Event: a\r\n").as_deref(),
@@ -330,7 +365,7 @@ fn a_host_with_directives_of_its_own_counts_for_itself(mpm: Mpm) {
         )
     );
     let status = |port: usize| httpd.client_of_port(port, "127.0.0.77").get("/app").status();
-    let held = hold(&httpd, "/app", "");
+    let held = hold_with(&httpd, "/app", "");
     wait_for_open(&httpd, 1);
     assert_eq!([0, 1].map(status), [Some(500), Some(500)], "one counter for both");
     let own = hold_of_port(&httpd, 2, "/app", "");
@@ -369,6 +404,7 @@ fn a_delay_holds_a_request_up_which_counts_meanwhile(mpm: Mpm) {
 on_each_mpm!(
     the_table_of_the_specification,
     a_conditional_limit_counts_all_and_denies_some,
+    a_vip_is_counted_and_never_denied,
     an_event_limit_counts_whoever_has_the_event,
     an_error_page_is_served_and_not_counted_again,
     log_only_lets_through_and_says_so,

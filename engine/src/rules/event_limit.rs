@@ -4,6 +4,7 @@
 use crate::context::Exchange;
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
+use crate::matching::budget;
 use crate::matching::pattern::{Matched, Options, Pattern};
 use crate::store::unit::Unit;
 use crate::values::{Capacity, Digits, MAX_NUMBER, Problem, number};
@@ -148,9 +149,15 @@ impl Policy {
 pub fn count(rule: &Rule, exchange: &mut Exchange<'_>) -> Option<Violation> {
     let Limit { argument, variable, pattern, max } = &rule.limit;
     let value = exchange.request.variable(variable)?;
-    // Where nobody knows whether a value matches, it does.
-    if pattern.as_ref().is_some_and(|pattern| pattern.is_match(value) == Matched::No) {
-        return None;
+    if let Some(pattern) = pattern {
+        match pattern.is_match(value) {
+            Matched::No => return None,
+            Matched::Yes => {}
+            // Nobody knows: a value that is made to be hard is no way around.
+            Matched::OverBudget => {
+                budget::tell("QS_EventRequestLimit", pattern, Some(argument), true, exchange);
+            }
+        }
     }
     let moment = &exchange.moment;
     let borrowed = moment.store.borrow(exchange.purse, moment.child, Unit::Rule(rule.row));

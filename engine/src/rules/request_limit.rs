@@ -4,6 +4,7 @@
 use crate::context::{Aspect, Exchange, Letter};
 use crate::directive::{About, Arguments, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
+use crate::matching::budget;
 use crate::matching::pattern::{Matched, Options, Pattern};
 use crate::matching::prefixes::Prefixes;
 use crate::matching::uri::Uri;
@@ -278,30 +279,39 @@ impl Policy {
     }
 
     /// Returns the one rule that counts a request: of patterns before locations.
-    fn rule_of(&self, exchange: &Exchange<'_>) -> Option<&Rule> {
-        let of_pattern = || {
-            let uri = uri(exchange)?;
-            let found = self.patterns.iter().find(|(pattern, _)| is_match(&uri, pattern));
-            found.map(|(_, rule)| rule)
-        };
-        let of_location = || {
-            let path = exchange.request.aspect(Aspect::Path)?;
-            self.locations.get(self.prefixes.longest(path)?)
-        };
-        let pattern = if self.patterns.is_empty() { None } else { of_pattern() };
-        pattern.or_else(of_location)
+    fn rule_of(&self, exchange: &mut Exchange<'_>) -> Option<&Rule> {
+        if !self.patterns.is_empty() {
+            let patterns = self.patterns.iter().map(|(pattern, rule)| (pattern, rule));
+            let found = first_match("QS_LocRequestLimitMatch", patterns, exchange);
+            if found.is_some() {
+                return found;
+            }
+        }
+        let path = exchange.request.aspect(Aspect::Path)?;
+        self.locations.get(self.prefixes.longest(path)?)
     }
 }
 
-fn uri<'a>(exchange: &'a Exchange<'_>) -> Option<Uri<'a>> {
+/// Returns what belongs to the first pattern that matches the request's URI. Where nobody knows whether one
+/// does, it is taken to: a URI that is made to be hard is no way around a limit.
+fn first_match<'p, T>(
+    directive: &str,
+    patterns: impl Iterator<Item = (&'p Pattern, T)>,
+    exchange: &mut Exchange<'_>,
+) -> Option<T> {
     let request = &*exchange.request;
     let path = request.aspect(Aspect::Path)?;
-    Some(Uri::new(request.aspect(Aspect::RawUri)?, path, request.aspect(Aspect::Query)))
-}
-
-/// Where nobody knows whether a pattern matches, it does: a URI that is made to be hard is no way around.
-fn is_match(uri: &Uri<'_>, pattern: &Pattern) -> bool {
-    uri.matched_by(pattern) != Matched::No
+    let uri = Uri::new(request.aspect(Aspect::RawUri)?, path, request.aspect(Aspect::Query));
+    let matched = |(pattern, owner)| match uri.matched_by(pattern) {
+        Matched::No => None,
+        Matched::Yes => Some((None, owner)),
+        Matched::OverBudget => Some((Some(pattern), owner)),
+    };
+    let (unsure, owner) = { patterns }.find_map(matched)?;
+    if let Some(pattern) = unsure {
+        budget::tell(directive, pattern, None, true, exchange);
+    }
+    Some(owner)
 }
 
 /// Counts a request for its location, until it ends, and judges it.
@@ -328,16 +338,18 @@ pub fn count_conditional(
     if policy.conditional.is_empty() {
         return None;
     }
-    let uri = uri(exchange)?;
-    let found = policy.conditional.iter().find(|(pattern, _, _)| is_match(&uri, pattern));
-    let (_, condition, rule) = found?;
+    const DIRECTIVE: &str = "QS_CondLocRequestLimitMatch";
+    let patterns =
+        policy.conditional.iter().map(|(pattern, condition, rule)| (pattern, (condition, rule)));
+    let (condition, rule) = first_match(DIRECTIVE, patterns, exchange)?;
     facts.rule = facts.rule.or(Some(rule.row));
     let current = rule.count(exchange)?;
-    let value = exchange.request.variable(c"QS_Cond")?;
-    if condition.is_match(value) == Matched::No {
-        return None;
+    match condition.is_match(exchange.request.variable(c"QS_Cond")?) {
+        Matched::No => return None,
+        Matched::Yes => {}
+        Matched::OverBudget => budget::tell(DIRECTIVE, condition, None, true, exchange),
     }
-    violation(&OVER_CONDITIONAL_LIMIT, "QS_CondLocRequestLimitMatch", rule, current, exchange)
+    violation(&OVER_CONDITIONAL_LIMIT, DIRECTIVE, rule, current, exchange)
 }
 
 fn violation(

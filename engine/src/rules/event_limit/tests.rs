@@ -119,3 +119,16 @@ fn what_is_no_event_or_no_limit_is_refused() {
         assert!(refused(line).starts_with("QS_EventRequestLimit: "), "{line}");
     }
 }
+
+#[test]
+fn a_value_that_takes_a_pattern_too_long_is_an_event_and_told_of() {
+    let limit = r#"QS_EventRequestLimit "EV=^(?=a)(a|aa|b\1?)+$" 1"#;
+    let hard = format!("{}!", "a".repeat(40));
+    let (answer, _, told) = last_of(limit, vec![request("EV", &hard), request("EV", &hard)]);
+    assert_eq!(answer, Answer::Deny(500));
+    assert_eq!(
+        told[0],
+        r"mod_qos(304): QS_EventRequestLimit rule: regular expression reached its step limit, taken as match, rule=EV=^(?=a)(a|aa|b\1?)+$, c=10.0.0.1, id=ID"
+    );
+    assert_eq!(told.len(), 2, "once in a second, and the denial");
+}

@@ -339,3 +339,31 @@ fn a_request_that_is_never_logged_is_given_back_with_its_memory() {
     });
     site.hold("/app", 1);
 }
+
+#[test]
+fn a_uri_that_takes_a_pattern_too_long_is_counted_and_told_of() {
+    let hard = format!("/{}!", "a".repeat(40));
+    let mut site = Site::new(
+        r#"QS_LocRequestLimitMatch "^/(?=a)(a|aa|b\1?)+$" 1
+           QS_CondLocRequestLimitMatch ^/c 1 "^(?=a)(a|aa|b\1?)+$""#,
+    );
+    site.hold(&hard, 1);
+    let told = |rule: &str, pattern: &str| {
+        format!(
+            "mod_qos(304): {rule} rule: regular expression reached its step limit, taken as match, \
+             rule={pattern}, c=10.0.0.1, id=ID"
+        )
+    };
+    let pattern = r"^/(?=a)(a|aa|b\1?)+$";
+    assert_eq!(site.world.told(), [told("QS_LocRequestLimitMatch", pattern)]);
+    assert!(site.denied(at(&hard)).is_some(), "it is no way around");
+    site.hold("/c", 1);
+    let cond = &hard[1..];
+    assert_eq!(site.begin(at("/c").and("QS_Cond", cond)), Answer::Deny(500));
+    let told_of = site.world.told();
+    assert_eq!(
+        told_of.first(),
+        Some(&told("QS_CondLocRequestLimitMatch", &pattern.replace("^/", "^")))
+    );
+    assert_eq!(told_of.len(), 2, "and the denial");
+}
