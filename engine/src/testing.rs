@@ -434,8 +434,11 @@ impl RequestView for View {
     }
 
     fn pause(&mut self, span: Millis) -> Tick {
+        // Of all pauses together: one alone may be shorter than a tick.
+        let ticks = |millis: u32| millis * 16 / 1000;
+        let before = ticks(self.paused);
         self.paused += span.0;
-        self.now = Tick(self.now.0 + span.0 * 16 / 1000);
+        self.now = Tick(self.now.0 + ticks(self.paused) - before);
         self.now
     }
 

@@ -110,3 +110,60 @@ pub fn admit(policy: &Policy, exchange: &mut Exchange<'_>) -> Option<Violation> 
     };
     Some(Violation::new(&TOO_MANY_AT_ONCE, words).of(exchange.client()))
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use crate::testing::{View, World, refused};
+    use crate::verdict::Answer;
+
+    fn event() -> View {
+        View::with("QS_EventRequest", "")
+    }
+
+    #[test]
+    fn requests_count_until_they_are_answered_denied_ones_too() {
+        let mut world = World::new("QS_ClientEventRequestLimit 2");
+        let client = world.connect("192.0.2.1").expect("let in");
+        let mut views = [event(), event(), event(), event()];
+        let expected = [Answer::Pass, Answer::Pass, Answer::Deny(500), Answer::Deny(500)];
+        let mut open = Vec::new();
+        for (view, expected) in views.iter_mut().zip(expected) {
+            let (answer, facts) = world.begin(&client, view);
+            assert_eq!(answer, expected);
+            open.push((answer, facts));
+        }
+        let rule = "QS_ClientEventRequestLimit rule: max=2, current=";
+        assert_eq!(
+            world.told(),
+            [3, 4].map(|n| format!("mod_qos(065): access denied, {rule}{n}, c=192.0.2.1, id=ID"))
+        );
+        let mut harmless = View::default();
+        assert_eq!(world.request(&client, &mut harmless, 200), Answer::Pass);
+        for (view, (answer, facts)) in views.iter_mut().zip(open) {
+            world.end(&client, view, facts, answer, 200);
+        }
+        assert_eq!(world.request(&client, &mut event(), 200), Answer::Pass);
+    }
+
+    #[test]
+    fn vips_may_have_more() {
+        let mut world = World::new("QS_ClientEventRequestLimit 0");
+        let client = world.connect("192.0.2.1").expect("let in");
+        let mut view = event();
+        view.known.is_vip = true;
+        assert_eq!(world.request(&client, &mut view, 200), Answer::Pass);
+        assert_eq!((view.letters(), view.text("QS_IsVipRequest")), ("S", Some("yes")));
+        assert_eq!(world.request(&client, &mut event(), 200), Answer::Deny(500));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for word in ["-1", "5x", "x", "2147483648", "1.5", "%"] {
+            let error = refused(&format!("QS_ClientEventRequestLimit {word}"));
+            assert!(error.contains(&format!("'{word}'")), "{error}");
+            let error = refused(&format!("QS_ClientEventPerSecLimit {word}"));
+            assert!(error.contains(&format!("'{word}'")), "{error}");
+        }
+    }
+}

@@ -233,3 +233,54 @@ impl Facts {
         self.turns.iter().any(Option::is_some)
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use crate::testing::{View, World, refused};
+    use crate::verdict::Answer;
+
+    #[test]
+    fn who_waits_too_long_goes_on_without_the_turn() {
+        let mut world = World::new("QS_ClientSerialize\nQS_SrvSerialize on 2");
+        let client = world.connect("192.0.2.1").expect("let in");
+        let other = world.connect("192.0.2.2").expect("let in");
+        let both = || View::with("QS_Serialize", "").and("QS_SrvSerialize", "");
+        let mut first = both();
+        let (answer, facts) = world.begin(&client, &mut first);
+        assert_eq!((answer, first.letters(), first.paused), (Answer::Pass, "", 0));
+        // Another client has its own turn, but not one of the server.
+        let mut second = both();
+        let (answer, _) = world.begin(&other, &mut second);
+        assert_eq!((answer, second.letters(), second.paused), (Answer::Pass, "s", 2000));
+        assert_eq!(
+            world.told(),
+            ["mod_qos(068): QS_SrvSerialize exceeds limit of 2 seconds, id=ID"]
+        );
+        assert_eq!(second.text("QS_ErrorNotes"), Some("068"));
+        let mut third = View::with("QS_Serialize", "");
+        let (answer, _) = world.begin(&client, &mut third);
+        assert_eq!((answer, third.paused), (Answer::Pass, 300_000));
+        let line = "QS_ClientSerialize exceeds limit of 5 minutes, c=192.0.2.1, id=ID";
+        assert_eq!(world.told(), [format!("mod_qos(068): {line}")]);
+        world.end(&client, &mut first, facts, Answer::Pass, 200);
+        let mut fourth = View::with("QS_SrvSerialize", "");
+        world.begin(&client, &mut fourth);
+        assert_eq!((fourth.letters(), fourth.paused), ("", 0), "the turn is back");
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for (line, word) in [
+            ("QS_ClientSerialize on", "'on'"),
+            ("QS_SrvSerialize yes", "'yes'"),
+            ("QS_SrvSerialize 5", "'5'"),
+            ("QS_SrvSerialize on 0", "'0'"),
+            ("QS_SrvSerialize on -3", "'-3'"),
+            ("QS_SrvSerialize on 5s", "'5s'"),
+        ] {
+            let error = refused(line);
+            assert!(error.contains(word), "{line}: {error}");
+        }
+    }
+}
