@@ -32,6 +32,8 @@ USER = "www-data" if os.geteuid() == 0 else None
 MPM = {
     "event": {"StartServers": 2, "MinSpareThreads": 25, "MaxSpareThreads": 75, "ThreadLimit": 64,
               "ThreadsPerChild": 25, "MaxRequestWorkers": 150},
+    "worker": {"StartServers": 2, "MinSpareThreads": 25, "MaxSpareThreads": 75, "ThreadLimit": 64,
+               "ThreadsPerChild": 25, "MaxRequestWorkers": 150},
     "prefork": {"StartServers": 5, "MinSpareServers": 5, "MaxSpareServers": 10,
                 "MaxRequestWorkers": 150},
 }

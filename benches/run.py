@@ -23,6 +23,7 @@ import idle
 import latency
 import memory
 import refused
+import slow
 import table_rows
 import workers
 from httpd import HTTPD, MODULES, Failed, Server
@@ -30,7 +31,7 @@ from httpd import HTTPD, MODULES, Failed, Server
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 MEASUREMENTS = {module.__name__: module for module in [
-    cost, addresses, table_rows, latency, memory, idle, workers, refused, geo]}
+    cost, addresses, table_rows, latency, memory, idle, workers, refused, geo, slow]}
 
 
 def main():
