@@ -3,6 +3,7 @@
 
 pub mod config_tree;
 pub mod connection;
+pub mod filter;
 pub mod keep_alive;
 pub mod kernel;
 pub mod mpm;

@@ -10,18 +10,19 @@ use crate::ffi::bindings::{
     apr_status_t,
 };
 use crate::ffi::guard::{Callback, guard};
-use core::ffi::CStr;
+use crate::httpd::filter::Filter;
+
 use core::ptr::null_mut;
 use qos_engine::phases;
 use qos_engine::rules::body_limit::{self, Layer, Watched};
 use qos_engine::verdict::Answer;
 
-/// Name of the filter for what comes, without the chunks around it.
-pub const SENT: &CStr = c"mod_qos_body_sent";
-/// Name of the filter for what the handler gets.
-pub const UNPACKED: &CStr = c"mod_qos_body_unpacked";
-/// Name of the filter for the answer.
-pub const ANSWER: &CStr = c"mod_qos_body_answer";
+/// The filter for what comes, without the chunks around it.
+pub static SENT: Filter = Filter::named(c"mod_qos_body_sent");
+/// The filter for what the handler gets.
+pub static UNPACKED: Filter = Filter::named(c"mod_qos_body_unpacked");
+/// The filter for the answer.
+pub static ANSWER: Filter = Filter::named(c"mod_qos_body_answer");
 
 /// What httpd's handlers take for "too large".
 const TOO_LARGE: apr_status_t = libc::ENOSPC;
@@ -33,10 +34,10 @@ pub fn watch(live: &Live, watched: Watched) {
     }
     let Some(connection) = live.connection() else { return };
     let (request, connection) = (live.request.as_ptr(), connection.as_ptr());
-    for (name, is_wanted) in [(SENT, watched.sent), (UNPACKED, watched.unpacked)] {
+    for (filter, is_wanted) in [(&SENT, watched.sent), (&UNPACKED, watched.unpacked)] {
         if is_wanted {
             // SAFETY: a filter of ours, on a live request.
-            unsafe { httpd::ap_add_input_filter(name.as_ptr(), null_mut(), request, connection) };
+            unsafe { filter.add_input(null_mut(), request, connection) };
         }
     }
 }
@@ -48,7 +49,7 @@ pub fn watch_answer(live: &Live) {
     {
         let (request, connection) = (live.request.as_ptr(), connection.as_ptr());
         // SAFETY: a filter of ours, on a live request.
-        unsafe { httpd::ap_add_output_filter(ANSWER.as_ptr(), null_mut(), request, connection) };
+        unsafe { ANSWER.add_output(null_mut(), request, connection) };
     }
 }
 

@@ -3,14 +3,15 @@
 use crate::ffi::bindings::{self as httpd, ap_filter_t, apr_bucket_brigade};
 use crate::ffi::guard::{Callback, guard};
 use crate::httpd::connection::Tracked;
+use crate::httpd::filter::Filter;
 use crate::httpd::request::Request;
 use crate::monitor;
-use core::ffi::CStr;
+
 use core::ptr::from_ref;
 use qos_engine::meter::progress::Progress;
 
-/// Name of the filter.
-pub const WAIT: &CStr = c"mod_qos_body_wait";
+/// The filter.
+pub static WAIT: Filter = Filter::named(c"mod_qos_body_wait");
 
 /// Adds the filter, where the connection is looked at; a request without a body pays nothing for it.
 pub fn watch(request: Request, tracked: &Tracked) {
@@ -21,7 +22,7 @@ pub fn watch(request: Request, tracked: &Tracked) {
     let progress = from_ref(&tracked.connection.progress).cast_mut().cast();
     // SAFETY: a filter of ours, on a live request; the connection's state outlives it.
     unsafe {
-        httpd::ap_add_input_filter(WAIT.as_ptr(), progress, request.as_ptr(), connection.as_ptr());
+        WAIT.add_input(progress, request.as_ptr(), connection.as_ptr());
     }
 }
 

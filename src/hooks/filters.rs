@@ -4,32 +4,32 @@ use crate::ffi::bindings::{self as httpd, ap_filter_t, apr_bucket_brigade, reque
 use crate::ffi::guard::{Callback, guard};
 use crate::hooks::live::Live;
 use crate::hooks::{body, goodbye, turn};
-use core::ffi::CStr;
+use crate::httpd::filter::Filter;
 use core::ptr::null_mut;
 use qos_engine::phases;
 
-/// Name of the filter for responses.
-pub const RESPONSE_HEAD: &CStr = c"mod_qos_response_head";
-/// Name of the filter for httpd's own error responses.
-pub const ERROR_HEAD: &CStr = c"mod_qos_error_head";
+/// The filter for responses.
+pub static RESPONSE_HEAD: Filter = Filter::named(c"mod_qos_response_head");
+/// The filter for httpd's own error responses.
+pub static ERROR_HEAD: Filter = Filter::named(c"mod_qos_error_head");
 
 pub unsafe extern "C" fn insert_filter(request: *mut request_rec) {
     static CALLBACK: Callback = Callback::new("insert_filter");
     // SAFETY: httpd's argument.
-    guard(&CALLBACK, (), || unsafe { insert(request, RESPONSE_HEAD) });
+    guard(&CALLBACK, (), || unsafe { insert(request, &RESPONSE_HEAD) });
 }
 
 pub unsafe extern "C" fn insert_error_filter(request: *mut request_rec) {
     static CALLBACK: Callback = Callback::new("insert_error_filter");
     // SAFETY: httpd's argument.
-    guard(&CALLBACK, (), || unsafe { insert(request, ERROR_HEAD) });
+    guard(&CALLBACK, (), || unsafe { insert(request, &ERROR_HEAD) });
 }
 
 /// Adds a filter where a rule wants to know of the response; most requests pay nothing for it.
 ///
 /// # Safety
 /// `request` is what httpd handed to an insert hook.
-unsafe fn insert(pointer: *mut request_rec, filter: &'static CStr) {
+unsafe fn insert(pointer: *mut request_rec, filter: &Filter) {
     // SAFETY: alive while the hook runs.
     let Some(live) = (unsafe { Live::of(pointer) }) else { return };
     body::watch_answer(&live);
@@ -39,9 +39,7 @@ unsafe fn insert(pointer: *mut request_rec, filter: &'static CStr) {
         && let Some(connection) = live.connection()
     {
         // SAFETY: a filter of ours, on a live request.
-        unsafe {
-            httpd::ap_add_output_filter(filter.as_ptr(), null_mut(), pointer, connection.as_ptr());
-        }
+        unsafe { filter.add_output(null_mut(), pointer, connection.as_ptr()) };
     }
 }
 
@@ -81,6 +79,7 @@ unsafe fn head(
         // SAFETY: alive while its filters run.
         let Some(mut live) = (unsafe { Live::of(request) }) else { return };
         let scope = live.config().scope.get();
+        live.renew();
         let closes = live.run(|rules, exchange, facts| {
             phases::respond(rules, exchange, facts, is_normal);
             is_normal && phases::closes_after_response(rules.policy, exchange, scope)

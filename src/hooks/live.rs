@@ -81,6 +81,14 @@ impl Live {
         &self.state().facts
     }
 
+    /// Looks at the clock. The phases from a request's first to its content follow each other at once, so
+    /// only those behind them ask for it.
+    pub fn renew(&mut self) {
+        // SAFETY: as in `state`; the reference lasts for this line.
+        let place = unsafe { &mut self.state.as_mut().place };
+        place.now = place.shared.now();
+    }
+
     /// Runs a phase of the engine.
     pub fn run<T>(
         &mut self,
@@ -91,7 +99,7 @@ impl Live {
         // back into httpd's hooks, and nobody else keeps a reference to it.
         let State { known, purse, facts, place } = unsafe { state.as_mut() };
         let child = child::this();
-        let moment = Moment { now: place.shared.now(), store: &place.shared.store, child: &child };
+        let moment = Moment { now: place.now, store: &place.shared.store, child: &child };
         let location = self.request.location().filter(|location| !location.is_empty());
         let mut view = self.request.view();
         let mut sink = self.request;
@@ -113,11 +121,13 @@ fn begin(request: Request) -> Option<NonNull<State>> {
     let first = request.first();
     let config = first.config()?;
     let connection = first.connection()?;
+    let shared = segment::shared()?;
     let place = Place {
         tracked: NonNull::from(connection.tracked()?),
         config,
         policy: config.policy.get()?,
-        shared: segment::shared()?,
+        now: shared.now(),
+        shared,
     };
     let state =
         State { known: Known::default(), purse: Purse::default(), facts: Facts::default(), place };
@@ -132,6 +142,7 @@ unsafe extern "C" fn end(data: *mut c_void) -> crate::ffi::bindings::apr_status_
         // SAFETY: registered with the request itself, whose memory lives until its pool's cleanups are over,
         // and so do its connection and, for a stream, the primary one.
         let Some(mut live) = (unsafe { Live::of(request) }) else { return };
+        live.renew();
         live.run(|rules, exchange, facts| {
             phases::release(rules, exchange, facts);
             // What they own on the heap goes with them: the pool does not know of it.

@@ -25,6 +25,7 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
             }
         }
         let is_aborted = live.connection().is_some_and(Connection::is_broken_off);
+        live.renew();
         live.run(|rules, exchange, facts| phases::finish(rules, exchange, facts, is_aborted));
 
         let set = |name: &CStr, value: &CStr| {

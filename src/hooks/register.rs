@@ -150,58 +150,18 @@ unsafe fn life_of_a_request() {
         );
         // One step behind content generators and before mod_headers and mod_deflate: variables that a
         // status sets can stand in response headers.
-        for (name, filter) in [
-            (filters::RESPONSE_HEAD, filters::response_head as FilterFunction),
-            (filters::ERROR_HEAD, filters::error_head),
-        ] {
-            httpd::ap_register_output_filter(
-                name.as_ptr(),
-                Some(filter),
-                None,
-                httpd::AP_FTYPE_RESOURCE + 1,
-            );
-        }
+        let head = httpd::AP_FTYPE_RESOURCE + 1;
+        filters::RESPONSE_HEAD.register_output(Some(filters::response_head), head);
+        filters::ERROR_HEAD.register_output(Some(filters::error_head), head);
         // Below whatever unpacks a body, and above it. The answer is looked at before anybody else sees it.
-        for (name, filter, kind) in [
-            (body::SENT, body::sent as InputFilterFunction, httpd::AP_FTYPE_PROTOCOL - 1),
-            (body::UNPACKED, body::unpacked, httpd::AP_FTYPE_RESOURCE),
-        ] {
-            httpd::ap_register_input_filter(name.as_ptr(), Some(filter), None, kind);
-        }
-        httpd::ap_register_output_filter(
-            body::ANSWER.as_ptr(),
-            Some(body::answer),
-            None,
-            httpd::AP_FTYPE_RESOURCE,
-        );
+        body::SENT.register_input(Some(body::sent), httpd::AP_FTYPE_PROTOCOL - 1);
+        body::UNPACKED.register_input(Some(body::unpacked), httpd::AP_FTYPE_RESOURCE);
+        body::ANSWER.register_output(Some(body::answer), httpd::AP_FTYPE_RESOURCE);
         // In front of what mod_http2 does with a stream's answer, behind all that still changes it.
-        httpd::ap_register_output_filter(
-            turn::TURN.as_ptr(),
-            Some(turn::turn),
-            None,
-            httpd::AP_FTYPE_CONTENT_SET,
-        );
+        turn::TURN.register_output(Some(turn::turn), httpd::AP_FTYPE_CONTENT_SET);
         // Below HTTP's own filter, which redirects keep: all that is read of a body comes by here.
-        httpd::ap_register_input_filter(
-            body_wait::WAIT.as_ptr(),
-            Some(body_wait::wait),
-            None,
-            httpd::AP_FTYPE_PROTOCOL + 1,
-        );
+        body_wait::WAIT.register_input(Some(body_wait::wait), httpd::AP_FTYPE_PROTOCOL + 1);
         // First, so that the access log sees what we set.
         httpd::ap_hook_log_transaction(Some(log::log_transaction), null(), null(), FIRST);
     }
 }
-
-type InputFilterFunction = unsafe extern "C" fn(
-    *mut httpd::ap_filter_t,
-    *mut httpd::apr_bucket_brigade,
-    httpd::ap_input_mode_t,
-    httpd::apr_read_type_e,
-    httpd::apr_off_t,
-) -> httpd::apr_status_t;
-
-type FilterFunction = unsafe extern "C" fn(
-    *mut httpd::ap_filter_t,
-    *mut httpd::apr_bucket_brigade,
-) -> httpd::apr_status_t;

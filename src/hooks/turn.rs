@@ -4,12 +4,12 @@
 use crate::ffi::bindings::{self as httpd, ap_filter_t, apr_bucket_brigade, request_rec};
 use crate::ffi::guard::{Callback, guard};
 use crate::hooks::live::Live;
-use core::ffi::CStr;
+use crate::httpd::filter::Filter;
 use core::ptr::null_mut;
 use qos_engine::phases;
 
-/// Name of the filter.
-pub const TURN: &CStr = c"mod_qos_turn";
+/// The filter.
+pub static TURN: Filter = Filter::named(c"mod_qos_turn");
 
 /// Adds the filter to a stream that has a turn.
 ///
@@ -24,7 +24,7 @@ pub unsafe fn insert(pointer: *mut request_rec, live: &Live) {
     {
         // SAFETY: a filter of ours, on a live request.
         unsafe {
-            httpd::ap_add_output_filter(TURN.as_ptr(), null_mut(), pointer, connection.as_ptr());
+            TURN.add_output(null_mut(), pointer, connection.as_ptr());
         }
     }
 }
@@ -50,6 +50,7 @@ pub unsafe extern "C" fn turn(
             // SAFETY: a request outlives the handing over of its answer: it ends with its own bucket, which
             // comes later.
             if let Some(mut live) = unsafe { Live::of(request) } {
+                live.renew();
                 live.run(phases::answered);
             }
         });
