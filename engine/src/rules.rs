@@ -42,7 +42,11 @@ macro_rules! families {
 
         /// What is written in a location.
         #[derive(Clone, Debug, Default)]
-        pub struct LocationSettings { $(#[doc(hidden)] pub $family: $family::LocationSettings,)+ }
+        pub struct LocationSettings {
+            $(#[doc(hidden)] pub $family: $family::LocationSettings,)+
+            /// Any of them says anything: asked for several times in each request.
+            is_written: bool,
+        }
 
         /// What the families keep for one request.
         #[derive(Debug, Default)]
@@ -50,12 +54,13 @@ macro_rules! families {
 
         impl InLocation for LocationSettings {
             fn is_empty(&self) -> bool {
-                $(InLocation::is_empty(&self.$family))&&+
+                !self.is_written
             }
 
             fn over(&self, outer: &LocationSettings) -> LocationSettings {
                 LocationSettings {
                     $($family: InLocation::over(&self.$family, &outer.$family),)+
+                    is_written: self.is_written || outer.is_written,
                 }
             }
         }
@@ -189,6 +194,7 @@ pub fn set(
     } else {
         let result = set_at(index, settings, location, arguments);
         if result.is_ok() && arguments.place == Place::Location {
+            location.is_written = true;
             settings.variable.remember(&location.variable);
         }
         result

@@ -48,6 +48,8 @@ pub struct Place {
     pub policy: &'static Policy,
     /// The segment.
     pub shared: &'static Shared,
+    /// When it was last looked at the clock.
+    pub now: Tick,
 }
 
 impl Place {
