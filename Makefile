@@ -7,13 +7,15 @@ export APXS
 # Absolute: the tests run elsewhere, and httpd wants a whole path. CARGO_TARGET_DIR is honoured.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 MODULE := $(TARGET)/release/libmod_qos_rs.so
+# Only what is installed is optimised as a whole: the tests' own programs would take minutes to link so.
+TEST_CARGO := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 $(CARGO)
 PANIC_MODULE := $(TARGET)/panic-injection/release/libmod_qos_rs.so
 CARGO_DENY := $(or $(shell command -v cargo-deny),$(TARGET)/tools/bin/cargo-deny)
 
 # Debian's names for what a build, a run and the tests need beside cargo and gcc.
 PACKAGES := gcc libc6-dev apache2 apache2-dev libclang-dev curl openssl iproute2
 
-.PHONY: build help deps check deny test engine-tests loom-tests panic-module soak bench run install \
+.PHONY: build help deps check deny test engine-tests loom-tests panic-module soak bench demo run install \
 	uninstall docs clean
 
 build: deps ## Build target/release/libmod_qos_rs.so (the default)
@@ -44,27 +46,31 @@ $(TARGET)/tools/bin/cargo-deny:
 
 test: build panic-module check engine-tests loom-tests ## Run everything that must be green (some minutes)
 	MOD_QOS_RS_SO='$(MODULE)' MOD_QOS_RS_PANIC_SO='$(PANIC_MODULE)' \
-		$(CARGO) test --release --locked
+		$(TEST_CARGO) test --release --locked
 
 # A module whose callbacks panic when they are told to: the tests see that httpd outlives it.
 panic-module: deps
-	$(CARGO) build --release --locked --features panic-injection --target-dir '$(TARGET)/panic-injection'
+	$(TEST_CARGO) build --release --locked --features panic-injection --target-dir '$(TARGET)/panic-injection'
 
 engine-tests:
-	$(CARGO) test --release --locked -p qos-engine
+	$(TEST_CARGO) test --release --locked -p qos-engine
 
 # Every interleaving of the lock-free routines. Another cfg is another build, hence the directory.
 loom-tests:
-	RUSTFLAGS='--cfg loom' $(CARGO) test --release --locked -p qos-engine --test loom \
+	RUSTFLAGS='--cfg loom' $(TEST_CARGO) test --release --locked -p qos-engine --test loom \
 		--target-dir '$(TARGET)/loom'
 
 soak: build panic-module ## Run the long storms: kills and restarts under load
 	MOD_QOS_SOAK=1 MOD_QOS_RS_SO='$(MODULE)' MOD_QOS_RS_PANIC_SO='$(PANIC_MODULE)' \
-		$(CARGO) test --release --locked --test server soak -- --nocapture --test-threads=1
+		$(TEST_CARGO) test --release --locked --test server soak -- --nocapture --test-threads=1
 
 bench: build ## Measure speed and memory, beside no module and the C module
 	@scripts/deps.sh valgrind
 	python3 benches/run.py --module '$(MODULE)'
+
+demo: build ## Attack a server with slowhttptest, without and with the module (MPM=event|worker|prefork|all)
+	@scripts/deps.sh slowhttptest
+	python3 benches/demo.py --module '$(MODULE)'
 
 run: build ## Start a private httpd on loopback, in the foreground (PORT=8080 MPM=event)
 	@scripts/run.sh '$(MODULE)'
