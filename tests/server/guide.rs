@@ -1,7 +1,14 @@
 //! The DoS guide, chapter by chapter, with its own directives and smaller numbers: what each of them
 //! stops, and that a good client beside the bad one is served.
 
-use crate::harness::{Builder, Client, Connection, Httpd, Mpm, PATIENCE, wait_until};
+use std::thread;
+use std::time::Duration;
+
+use crate::harness::{Builder, Client, Connection, Httpd, Mpm, Outcome, PATIENCE, wait_until};
+
+/// The guide's own configuration, as it stands.
+const GUIDE: &str = include_str!("../../apache-conf/examples/guide.conf");
+const COUNTRIES: &[u8] = include_bytes!("GeoIPCountryWhois.csv");
 
 fn server(mpm: Mpm, directives: &str) -> Builder {
     Httpd::on(mpm).with(directives)
@@ -38,6 +45,38 @@ fn connections_per_ip(mpm: Mpm) {
     assert!(is_served(&good), "the limit is each address's own");
 }
 
+fn minimum_data_rate(mpm: Mpm) {
+    let httpd = server(mpm, "QS_SrvMinDataRate 120 1500 2\nQS_SrvSampleRate 2")
+        .modules(&["reqtimeout"])
+        .with("RequestReadTimeout header=0 body=0")
+        .start();
+    httpd.expect(34);
+    let good = httpd.client("127.0.0.90");
+    let _good = good.hold();
+    thread::scope(|scope| {
+        for (source, head) in [
+            ("127.0.0.91", "GET / HTTP/1.1\r\nHost: a\r\n"),
+            ("127.0.0.92", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n"),
+        ] {
+            let mut slow = httpd.client(source).connect();
+            scope.spawn(move || {
+                slow.send(head.as_bytes()).expect("the server reads");
+                while slow.send(b"X-a: b\r\n").is_ok()
+                    && matches!(slow.watch(Duration::from_millis(300)), Outcome::TimedOut)
+                {
+                }
+            });
+        }
+        for _ in 0..5 {
+            assert!(is_served(&good));
+        }
+    });
+    // Both are closed, or the threads would not have ended.
+    let lines = httpd.wait_for_events(34, 2);
+    assert!(lines.iter().all(|line| line.text.contains("QS_SrvMinDataRate rule (in): min=")));
+    assert!(is_served(&good));
+}
+
 fn repeat_offender(mpm: Mpm) {
     let httpd = server(
         mpm,
@@ -72,6 +111,34 @@ fn repeat_offender(mpm: Mpm) {
     }
 }
 
+fn requests_per_ip(mpm: Mpm) {
+    let httpd = server(
+        mpm,
+        "QS_ClientEventLimitCount 4 60 SlowRequest\n\
+         SetEnvIfPlus Request_URI / SlowRequest=1\n\
+         SetEnvIfPlus Request_URI /generateReport.php SlowRequest=2\n\
+         SetEnvIfPlus Request_URI .*\\.(jpg)|(jpeg)|(gif)|(png)|(js)|(css)$ !SlowRequest\n\
+         QS_SetEnvIf QS_AllConn=^[123]$ !SlowRequest\n\
+         QS_ClientEventLimitCount 2 600 SlowRepeatedlySlow\n\
+         QS_SetEnvIf SlowRequest_Counter=4 SlowRepeatedlySlow=1",
+    )
+    .file("generateReport.php", b"x".to_vec())
+    .file("a.jpg", b"x".to_vec())
+    .start();
+    httpd.expect(67);
+    let statuses = |source: &str, path: &str, times: usize| -> Vec<Option<u16>> {
+        (0..times).map(|_| httpd.client(source).get(path).status()).collect()
+    };
+    let (ok, denied) = (Some(200), Some(500));
+    assert_eq!(statuses("127.0.0.90", "/index.html", 6), [ok; 6], "there is room: nothing counts");
+    let _others = hold(&httpd, "127.0.0.99", 3);
+    assert_eq!(statuses("127.0.0.91", "/index.html", 5), [ok, ok, ok, denied, denied]);
+    assert_eq!(statuses("127.0.0.92", "/generateReport.php", 2), [ok, denied], "it counts twice");
+    assert_eq!(statuses("127.0.0.93", "/a.jpg", 8), [ok; 8], "what is cheap does not count");
+    assert_eq!(statuses("127.0.0.91", "/a.jpg", 1), [denied], "who is over the limit gets nothing");
+    assert!(is_served(&httpd.client("127.0.0.94")));
+}
+
 fn separation(mpm: Mpm) {
     let httpd = server(
         mpm,
@@ -83,15 +150,17 @@ fn separation(mpm: Mpm) {
     // They stay in their handler until the last octet comes.
     let stay = |path: &str| {
         let mut connection = httpd.client("127.0.0.91").connect();
-        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
-        let _ = connection.send(head.as_bytes());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"
+        );
+        connection.send(head.as_bytes()).expect("the server reads");
+        // The handler asks for the body, so the request is counted.
+        connection.read_exactly(b"HTTP/1.1 100 Continue\r\n\r\n".len()).expect("it is asked for");
         connection
     };
     let _held = [stay("/app/b/1"), stay("/app/c/1")];
     let good = httpd.client("127.0.0.92");
-    wait_until("these applications are full", PATIENCE, || {
-        good.get("/app/b/2").status() == Some(500)
-    });
+    assert_eq!(good.get("/app/b/2").status(), Some(500), "these applications are full");
     assert_eq!(good.get("/app/a/").status(), Some(200), "the others are not");
     assert!(is_served(&good));
 }
@@ -156,12 +225,31 @@ fn size_restrictions(mpm: Mpm) {
     assert!(is_served(&httpd.client("127.0.0.92")));
 }
 
+fn the_whole_guide_is_accepted_and_serves(mpm: Mpm) {
+    let whole = || server(mpm, GUIDE).file("../conf/GeoIPCountryWhois.csv", COUNTRIES.to_vec());
+    let check = whole().check();
+    assert!(check.is_ok && check.text.contains("Syntax OK"), "{}", check.text);
+    assert!(!check.text.contains("mod_qos("), "nothing to complain of: {}", check.text);
+    let httpd = whole().start();
+    // httpd and we say that 896 workers are more than the test has.
+    httpd.expect_text("AH00").expect(300);
+    let client = httpd.client("127.0.0.91");
+    let mut kept = client.hold();
+    for _ in 0..5 {
+        assert_eq!(kept.get("/index.html").status(), Some(200));
+        assert!(is_served(&client));
+    }
+}
+
 on_each_mpm!(
     basic_settings,
     connections_per_ip,
+    minimum_data_rate,
     repeat_offender,
+    requests_per_ip,
     separation,
     country_specific_rules,
     prefer_known_clients,
     size_restrictions,
+    the_whole_guide_is_accepted_and_serves,
 );
