@@ -35,10 +35,10 @@ def line(what, unit, kind, found, aim):
     return Line(what, none, ours, peer, ratio, aim, unit, remark)
 
 
-def instructions(module, mpm, quick):
+def instructions(module, mpm, quick, directives=DIRECTIVES):
     """Returns the median instructions of batches, after a warm-up that is not counted."""
     batches, size = (2, 50) if quick else (5, 200)
-    with Server(module, DIRECTIVES, mpm, callgrind=True) as server:
+    with Server(module, directives, mpm, callgrind=True) as server:
         return {
             "request": statistics.median(requests(server, size, batches)),
             "connection": statistics.median(connections(server, size, batches)),

@@ -19,6 +19,7 @@ import time
 import addresses
 import cost
 import geo
+import guide
 import idle
 import latency
 import memory
@@ -31,7 +32,7 @@ from httpd import HTTPD, MODULES, Failed, Server
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 MEASUREMENTS = {module.__name__: module for module in [
-    cost, addresses, table_rows, latency, memory, idle, workers, refused, geo, slow]}
+    cost, guide, addresses, table_rows, latency, memory, idle, workers, refused, geo, slow]}
 
 
 def main():
