@@ -13,6 +13,7 @@
 #include "http_ssl.h"
 #include "ap_mpm.h"
 #include "mpm_common.h"
+#include "scoreboard.h"
 #include "util_filter.h"
 #include "apr_portable.h"
 #include "apr_strings.h"

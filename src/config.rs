@@ -303,6 +303,11 @@ pub unsafe fn of_server<'a>(vector: *mut httpd::ap_conf_vector_t) -> Option<&'a 
     unsafe { look(vector).cast::<ServerConfig>().as_ref() }
 }
 
+/// Tells whether a server's connections are counted for itself (model.md 3).
+pub fn owns_counters(is_virtual: bool, policy: &Policy, base: &Policy) -> bool {
+    !is_virtual || policy.connection_limit.has_own_limit || !base.connection_limit.has_own_limit
+}
+
 /// Returns our configuration of a location.
 ///
 /// # Safety

@@ -10,6 +10,7 @@ pub mod mpm;
 pub mod pool;
 pub mod random;
 pub mod request;
+pub mod scoreboard;
 pub mod server;
 pub mod socket;
 pub mod users;

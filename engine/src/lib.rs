@@ -19,6 +19,7 @@ pub mod log_event;
 pub mod matching;
 pub mod meter;
 pub mod phases;
+pub mod report;
 pub mod rules;
 pub mod sealed_cookie;
 pub mod store;

@@ -16,6 +16,7 @@ pub mod data_rate;
 pub mod delay;
 pub mod event_limit;
 pub mod geo;
+pub mod pages;
 pub mod request_limit;
 pub mod request_variable;
 pub mod response_variable;
@@ -166,6 +167,7 @@ families!(
     response_variable,
     set_env_if_plus,
     data_rate,
+    pages,
 );
 
 /// Sets directive number `index`, as the configuration says. The error names the directive, the

@@ -127,9 +127,7 @@ fn bring_into_force(base: Server) -> Result<(), String> {
     let Some((_, base_config, base_policy)) = policies.first() else { return Ok(()) };
 
     for ((server, config, policy), tag) in policies.iter().zip(&tags) {
-        let owns_counters = !server.is_virtual()
-            || policy.connection_limit.has_own_limit
-            || !base_policy.connection_limit.has_own_limit;
+        let owns_counters = config::owns_counters(server.is_virtual(), policy, base_policy);
         let tag = if owns_counters { Some(tag) } else { tags.first() };
         let scope = tag.and_then(|tag| shared.store.scopes.find(*tag, generation));
         config.scope.set(scope.ok_or("too many virtual hosts with limits of their own")?);

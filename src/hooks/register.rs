@@ -1,6 +1,8 @@
 //! Every hook and filter on one page, each with its place and why.
 
-use super::{body, body_wait, connection, filters, goodbye, lifecycle, log, request, turn};
+use super::{
+    body, body_wait, connection, content, filters, goodbye, lifecycle, log, request, turn,
+};
 use crate::ffi::bindings::{self as httpd, apr_pool_t};
 use crate::ffi::guard::{Callback, guard, install_panic_hook};
 use core::ffi::{c_char, c_int};
@@ -141,6 +143,8 @@ unsafe fn life_of_a_request() {
         );
         // Behind mod_ssl and whoever authenticates, which are done by then.
         httpd::ap_hook_fixups(Some(request::fixups), FIXERS.as_ptr(), null(), MIDDLE);
+        // The pages, where a location's handler names one.
+        httpd::ap_hook_handler(Some(content::handler), null(), null(), MIDDLE);
         httpd::ap_hook_insert_filter(Some(filters::insert_filter), null(), null(), LAST);
         httpd::ap_hook_insert_error_filter(
             Some(filters::insert_error_filter),

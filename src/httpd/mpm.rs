@@ -15,11 +15,16 @@ fn query(code: c_int) -> u32 {
 
 /// Returns how many connections httpd can serve: processes times threads (model.md 4).
 pub fn capacity() -> Capacity {
-    let daemons = query(httpd::AP_MPMQ_MAX_DAEMONS as c_int).max(1);
-    let threads = query(httpd::AP_MPMQ_MAX_THREADS as c_int).max(1);
+    let (daemons, threads) = workers();
     let max_clients = daemons.saturating_mul(threads);
     let connections = max_clients.saturating_mul(1 + idle_per_thread());
     Capacity { max_clients, connections }
+}
+
+/// Returns how many children, and threads of each, are configured.
+pub fn workers() -> (u32, u32) {
+    let daemons = query(httpd::AP_MPMQ_MAX_DAEMONS as c_int).max(1);
+    (daemons, query(httpd::AP_MPMQ_MAX_THREADS as c_int).max(1))
 }
 
 /// Returns how many idle connections a child keeps open for each of its threads: event's

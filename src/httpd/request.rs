@@ -16,6 +16,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use qos_engine::context::{Aspect, BodyLength, DscpFailure, KeepAlive, Kept, Known, RequestView};
 use qos_engine::log_event::{Level, LogSink};
+use qos_engine::report::Page;
 use qos_engine::rules::{Facts, LocationSettings, Policy};
 use qos_engine::store::loans::Purse;
 use qos_engine::time::{Millis, Seconds, Tick};
@@ -228,6 +229,54 @@ impl Request {
         // SAFETY: httpd copies the page into the request.
         unsafe {
             httpd::ap_custom_response(self.0.as_ptr(), c_int::from(status), page.as_ptr());
+        }
+    }
+
+    /// Returns the name of the handler that shall answer.
+    pub fn handler(&self) -> Option<&CStr> {
+        let name = self.record().handler;
+        // SAFETY: null, or C text that lives as long as the request.
+        (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) })
+    }
+
+    /// Tells whether only the headers of the answer are wanted.
+    pub fn wants_only_headers(self) -> bool {
+        self.record().header_only != 0
+    }
+
+    /// Answers with a page. Returns what a handler returns.
+    pub fn send(self, page: &Page) -> c_int {
+        // An error without a page of its own gets the configured one.
+        if page.status >= 400 && page.body.is_empty() && !self.wants_only_headers() {
+            return c_int::from(page.status);
+        }
+        let Some(pool) = self.pool() else { return httpd::HTTP_INTERNAL_SERVER_ERROR as c_int };
+        let request = self.0.as_ptr();
+        // SAFETY: alive by `new`, and this thread answers it; all text is copied into its pool.
+        unsafe {
+            (*request).status = c_int::from(page.status);
+            httpd::ap_set_content_type(request, pool.copy(page.content_type.as_bytes()));
+            for (name, value) in &page.headers {
+                let value = pool.copy(value.as_bytes());
+                httpd::apr_table_setn((*request).headers_out, name.as_ptr(), value);
+            }
+        }
+        if !self.wants_only_headers() {
+            self.write(&page.body);
+        }
+        httpd::OK as c_int
+    }
+
+    /// Writes a part of the answer. Who is gone does not get it.
+    pub fn write(self, body: &[u8]) {
+        for part in body.chunks(1 << 20) {
+            let length = c_int::try_from(part.len()).unwrap_or(0);
+            // SAFETY: alive by `new`; httpd copies or sends so many octets before it returns.
+            let written =
+                unsafe { httpd::ap_rwrite(part.as_ptr().cast(), length, self.0.as_ptr()) };
+            if written < 0 {
+                return;
+            }
         }
     }
 

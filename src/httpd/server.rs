@@ -1,5 +1,6 @@
 //! A server's record: the base server or a virtual host, and the error log.
 
+use crate::config::{self, ServerConfig};
 use crate::ffi::bindings::{self as httpd, server_rec};
 use core::ffi::CStr;
 use core::ptr::NonNull;
@@ -63,6 +64,21 @@ impl Server {
             port = unsafe { address.as_ref() }.host_port;
         }
         (text(record.server_hostname), port)
+    }
+
+    /// Returns the port of its address, as pages show it: 0 for the base server.
+    pub fn address_port(self) -> u16 {
+        match NonNull::new(self.record().addrs) {
+            // SAFETY: the address list belongs to the server's configuration.
+            Some(address) if self.is_virtual() => unsafe { address.as_ref() }.host_port,
+            _ => 0,
+        }
+    }
+
+    /// Returns our configuration of this server, while it is in force.
+    pub fn config(self) -> Option<&'static ServerConfig> {
+        // SAFETY: a child's configuration is never freed before the child's end.
+        unsafe { config::of_server(self.config_vector()) }
     }
 
     /// Returns what tells this server from others over all restarts: its names and addresses.

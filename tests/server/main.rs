@@ -36,4 +36,5 @@ mod restart;
 mod set_env_if_plus;
 mod smoke;
 mod soak;
+mod viewer;
 mod vip_session;

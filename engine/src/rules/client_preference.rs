@@ -6,6 +6,8 @@
 use crate::context::{Connection, Exchange, Letter, Marks, Moment};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
+use crate::report::rows::{Row, Unit};
+use crate::report::{Picture, ServerView, StatusRows};
 use crate::store::marks::{CLASSES, Judgement, Standing, flag};
 use crate::values::{Capacity, MAX_NUMBER, Problem, Unreachable, number};
 use crate::verdict::{Violation, Words};
@@ -302,6 +304,19 @@ pub fn disconnect(policy: &Policy, moment: &Moment<'_>, connection: &Connection)
         if connection.marks.has(Marks::SLOW) && !connection.marks.has(Marks::CUT_OFF) {
             moment.store.clients.mark(row, flag::SLOW, moment.now);
         }
+    }
+}
+
+/// Tells pages where the rule stands: all connections, above which clients are told apart.
+pub fn status(
+    policy: &Policy,
+    picture: &Picture<'_>,
+    server: &ServerView<'_>,
+    out: &mut StatusRows,
+) {
+    if let Some(preference) = policy.preference.filter(|_| !server.is_virtual) {
+        let current = picture.open_connections();
+        out.push(Row::new("QS_ClientPrefer", Unit::Connections, preference.above, current));
     }
 }
 

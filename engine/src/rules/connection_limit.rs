@@ -6,6 +6,8 @@ use crate::client::exempt::{self, Exempt};
 use crate::context::{Connection, Moment};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Fold, Level, LogEvent};
+use crate::report::rows::{Row, Unit};
+use crate::report::{Picture, ServerView, StatusRows};
 use crate::store::lease::Lease;
 use crate::store::slots;
 use crate::values::{Capacity, MAX_NUMBER, NumberOrPercent, Unreachable, number};
@@ -317,6 +319,26 @@ fn words(directive: &'static str, max: u32, current: u32) -> Words {
 /// Tells whether a server has so many connections that this one shall not be kept.
 pub fn is_keep_alive_off(policy: &Policy, moment: &Moment<'_>, scope: u32) -> bool {
     policy.close_above.is_some_and(|limit| moment.store.scopes.open(scope) > limit)
+}
+
+/// Tells pages where the limits of the server stand; addresses have lines of their own.
+pub fn status(
+    policy: &Policy,
+    picture: &Picture<'_>,
+    server: &ServerView<'_>,
+    out: &mut StatusRows,
+) {
+    if !server.has_own_connection_counters {
+        return;
+    }
+    let current = server.connections(picture);
+    for (directive, limit) in
+        [("QS_SrvMaxConn", policy.max), ("QS_SrvMaxConnClose", policy.close_above)]
+    {
+        if let Some(limit) = limit {
+            out.push(Row::new(directive, Unit::Connections, limit, current));
+        }
+    }
 }
 
 /// Gives back what [`count`] took.

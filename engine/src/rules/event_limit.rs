@@ -6,6 +6,8 @@ use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::matching::budget;
 use crate::matching::pattern::{Matched, Options, Pattern};
+use crate::report::rows::{Row, Unit as Counted};
+use crate::report::{Picture, ServerView, StatusRows};
 use crate::store::unit::Unit;
 use crate::values::{Capacity, Digits, MAX_NUMBER, Problem, number};
 use crate::verdict::{Violation, Words};
@@ -142,6 +144,15 @@ impl Policy {
             rule.row = find("QS_EventRequestLimit", &rule.limit.argument)?;
         }
         Ok(())
+    }
+}
+
+/// Tells pages of all rules, in the order of the file.
+pub fn status(policy: &Policy, picture: &Picture<'_>, _: &ServerView<'_>, out: &mut StatusRows) {
+    for Rule { limit: Limit { argument, max, .. }, row, .. } in &policy.rules {
+        let current = picture.store.rules.open(*row);
+        let row = Row::new("QS_EventRequestLimit", Counted::Requests, *max, current);
+        out.push(row.of(argument));
     }
 }
 

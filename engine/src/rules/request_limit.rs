@@ -8,6 +8,8 @@ use crate::matching::budget;
 use crate::matching::pattern::{Matched, Options, Pattern};
 use crate::matching::prefixes::Prefixes;
 use crate::matching::uri::Uri;
+use crate::report::rows::{Row, Unit as Counted};
+use crate::report::{Picture, ServerView, StatusRows};
 use crate::store::unit::Unit;
 use crate::values::{Capacity, MAX_NUMBER, Problem, number};
 use crate::verdict::{Violation, Words};
@@ -289,6 +291,18 @@ impl Policy {
         }
         let path = exchange.request.aspect(Aspect::Path)?;
         self.locations.get(self.prefixes.longest(path)?)
+    }
+}
+
+/// Tells pages of all rules, in the order of the file.
+pub fn status(policy: &Policy, picture: &Picture<'_>, _: &ServerView<'_>, out: &mut StatusRows) {
+    let locations = policy.locations.iter().map(|rule| ("QS_LocRequestLimit", rule));
+    let patterns = policy.patterns.iter().map(|(_, rule)| ("QS_LocRequestLimitMatch", rule));
+    let conditional =
+        policy.conditional.iter().map(|(_, _, rule)| ("QS_CondLocRequestLimitMatch", rule));
+    for (directive, rule) in locations.chain(patterns).chain(conditional) {
+        let current = picture.store.rules.open(rule.row);
+        out.push(Row::new(directive, Counted::Requests, rule.max, current).of(&rule.text));
     }
 }
 

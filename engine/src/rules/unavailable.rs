@@ -48,7 +48,6 @@ pub const DIRECTIVES: &[About] = &[
     refused(c"QS_MileStoneTimeout", "request-filter.md"),
     refused(c"QS_RedirectIf", "request-filter.md"),
     refused(c"QS_UserTrackingCookieName", "request-filter.md"),
-    refused(c"QS_DisableHandler", "request-filter.md"),
     refused(c"QS_SetEnvIfParp", "variables.md"),
     refused(c"QS_SetEnvIfBody", "variables.md"),
     refused(c"QS_SetEnvIfResBody", "variables.md"),

@@ -193,6 +193,20 @@ impl<'a> Clients<'a> {
             .map(|(row, number)| (row.address(), RowId(number)))
     }
 
+    /// Returns the addresses of a scope that hold connections now, with how many each holds. For display,
+    /// like [`Clients::all`].
+    pub fn holders(&self, scope: u32) -> impl Iterator<Item = (Address, u32)> + '_ {
+        self.all().filter_map(move |(address, id)| {
+            let row = self.row(id)?;
+            let seen = row.connections.look();
+            let is_held = !seen.is_claimed() && seen.count() > 0;
+            // A row does not say whose scope it is of, but its tag does.
+            let is_of_scope =
+                is_held && row.tag.load(Ordering::Acquire) == self.secret.tag(scope, address);
+            is_of_scope.then(|| (address, seen.count()))
+        })
+    }
+
     /// Finds an address's row without holding it. What the row says next may already be about
     /// another address; it is for reading, and a wrong answer lasts for one connection.
     pub fn peek(&self, scope: u32, address: Address) -> Option<RowId> {

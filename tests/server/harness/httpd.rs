@@ -237,6 +237,11 @@ impl Httpd {
         self.process.id() as Pid
     }
 
+    /// The ports that the directives name `@PORT0@`, `@PORT1@` ..
+    pub fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+
     pub fn port(&self) -> u16 {
         self.ports[0]
     }

@@ -1,0 +1,61 @@
+//! What httpd's workers are at: its scoreboard, read while they write it.
+
+use super::mpm;
+use crate::ffi::bindings as httpd;
+use core::ffi::c_int;
+use qos_engine::report::Workers;
+
+/// Counts httpd's workers by what they are at; none while there is no scoreboard.
+pub fn workers(max_clients: u32) -> Workers {
+    let mut workers = Workers { max_clients, ..Workers::default() };
+    // SAFETY: a query without side effect.
+    if unsafe { httpd::ap_exists_scoreboard_image() } == 0 {
+        return workers;
+    }
+    let limits = mpm::server_limits();
+    let configured = mpm::workers();
+    for child in 0..limits.children {
+        for thread in 0..limits.threads {
+            let Some(status) = status(child, thread) else { continue };
+            let counter = match status {
+                // Room that the configuration does not use is no room.
+                httpd::SERVER_DEAD if child >= configured.0 || thread >= configured.1 => continue,
+                httpd::SERVER_DEAD => &mut workers.open,
+                httpd::SERVER_STARTING => &mut workers.start,
+                httpd::SERVER_READY => &mut workers.waiting,
+                httpd::SERVER_BUSY_READ => &mut workers.read,
+                httpd::SERVER_BUSY_WRITE => &mut workers.write,
+                httpd::SERVER_BUSY_KEEPALIVE => &mut workers.keepalive,
+                httpd::SERVER_BUSY_LOG => &mut workers.log,
+                httpd::SERVER_BUSY_DNS => &mut workers.dns,
+                httpd::SERVER_CLOSING => &mut workers.closing,
+                httpd::SERVER_GRACEFUL => &mut workers.finishing,
+                httpd::SERVER_IDLE_KILL => &mut workers.idle,
+                _ => continue,
+            };
+            *counter += 1;
+        }
+    }
+    workers
+}
+
+fn status(child: u32, thread: u32) -> Option<i32> {
+    let (child, thread) = (c_int::try_from(child).ok()?, c_int::try_from(thread).ok()?);
+    // SAFETY: httpd checks both numbers and returns null for those that it does not have; the scoreboard is
+    // there as long as the process.
+    let score = unsafe { httpd::ap_get_scoreboard_worker_from_indexes(child, thread) };
+    if score.is_null() {
+        return None;
+    }
+    // SAFETY: one octet of shared memory, which its worker may write meanwhile.
+    let status = unsafe { (&raw const (*score).status).read_volatile() };
+    Some(i32::from(status))
+}
+
+/// Returns the load of the last minute.
+pub fn load() -> Option<f64> {
+    let mut loads = [0.0; 1];
+    // SAFETY: writes at most one number.
+    let count = unsafe { libc::getloadavg(loads.as_mut_ptr(), 1) };
+    loads.first().copied().filter(|_| count == 1)
+}

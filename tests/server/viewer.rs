@@ -1,0 +1,161 @@
+//! The status viewer: what it says is what clients know that they did.
+
+use crate::harness::{Gate, Httpd, Mpm, PATIENCE, Response, poll};
+
+const VIEWER: &str = "<Location /qos>\nSetHandler qos-viewer\n</Location>";
+
+/// Asks the page with a query.
+fn page(httpd: &Httpd, query: &str) -> Response {
+    httpd.newcomer().get(&format!("/qos?{query}")).served()
+}
+
+/// Waits until `?auto` has this line.
+#[track_caller]
+fn wait_for_line(httpd: &Httpd, query: &str, line: &str) {
+    let mut text = String::new();
+    let has_line = || {
+        text = page(httpd, query).text();
+        text.lines().any(|found| found == line).then_some(())
+    };
+    assert!(poll(PATIENCE, has_line).is_some(), "no line {line:?} in:\n{text}");
+}
+
+fn auto_tells_what_clients_hold(mpm: Mpm) {
+    let gate = Gate::start();
+    let httpd = Httpd::on(mpm)
+        .modules(&["proxy", "proxy_http"])
+        .ports(2)
+        .with(&format!("ProxyPass /app http://127.0.0.1:{}/", gate.port))
+        .with(VIEWER)
+        .with("QS_SrvMaxConn 20\nQS_SrvMaxConnClose 90%\nQS_SrvMaxConnPerIP 9\nQS_LocRequestLimit /app 5")
+        .with("QS_LocRequestLimitMatch ^/app/x 4\nSetEnvIf Request_URI ^/app/x EV\nQS_EventRequestLimit EV 3")
+        .with("<VirtualHost 127.0.0.1:@PORT1@>\nServerName second\nQS_SrvMaxConn 7\n</VirtualHost>")
+        .start();
+    let first = page(&httpd, "auto");
+    assert_eq!(first.header("Content-Type"), Some("text/plain"));
+    assert_eq!(first.header("Cache-Control"), Some("no-cache"));
+    assert!(first.text().starts_with("b;system.load: "), "{}", first.text());
+
+    let mut held = Vec::new();
+    for (port, source, path) in [
+        (0, "127.0.0.11", "/app/a"),
+        (0, "127.0.0.11", "/app/x"),
+        (0, "127.0.0.12", "/app/x"),
+        (1, "127.0.0.13", "/app/b"),
+    ] {
+        let mut connection = httpd.client_of_port(port, source).connect();
+        connection
+            .send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())
+            .expect("sent");
+        held.push(connection);
+    }
+    gate.wait_for(4);
+    let port = httpd.ports()[1];
+    let second = |line: &str| format!("v;second;{port};{line}");
+    // The one who asks has a connection, too.
+    for line in [
+        "b;localhost;0;QS_AllConn: 5",
+        "b;localhost;0;QS_LocRequestLimit;5[/app]: 1",
+        "b;localhost;0;QS_LocRequestLimitMatch;4[^/app/x]: 2",
+        "b;localhost;0;QS_EventRequestLimit;3[EV]: 2",
+        "b;localhost;0;QS_SrvMaxConn;20[]: 4",
+        "b;localhost;0;QS_SrvMaxConnClose;28[]: 4",
+        &second("QS_LocRequestLimit;5[/app]: 1"),
+        &second("QS_LocRequestLimitMatch;4[^/app/x]: 0"),
+        &second("QS_EventRequestLimit;3[EV]: 0"),
+        &second("QS_SrvMaxConn;7[]: 1"),
+    ] {
+        wait_for_line(&httpd, "auto", line);
+    }
+    assert!(!page(&httpd, "auto").text().contains("PerIP"), "only where it is asked for");
+    wait_for_line(&httpd, "auto&option=ip", "b;localhost;0;QS_SrvMaxConnPerIP;127.0.0.11: 2");
+    wait_for_line(&httpd, "option=x+ip&auto", "b;localhost;0;QS_SrvMaxConnPerIP;127.0.0.12: 1");
+    wait_for_line(&httpd, "auto&option=ip", &second("QS_SrvMaxConnPerIP;127.0.0.13: 1"));
+    gate.open();
+    for mut connection in held {
+        connection.response().served();
+    }
+    wait_for_line(&httpd, "auto", "b;localhost;0;QS_LocRequestLimitMatch;4[^/app/x]: 0");
+    wait_for_line(&httpd, "auto", "b;localhost;0;QS_AllConn: 1");
+}
+
+fn hosts_without_directives_have_no_lines(mpm: Mpm) {
+    let httpd = Httpd::on(mpm)
+        .ports(3)
+        .with(VIEWER)
+        .with("QS_SrvMaxConn 20\nQS_LocRequestLimit /app 5")
+        .with("<VirtualHost *:@PORT1@>\nServerName sharing\n</VirtualHost>")
+        .with("<VirtualHost *:@PORT2@>\nServerName counting\nQS_LocRequestLimit /own 1\n</VirtualHost>")
+        .start();
+    let of_hosts: Vec<String> = page(&httpd, "auto")
+        .text()
+        .lines()
+        .filter(|line| line.starts_with("v;"))
+        .map(str::to_owned)
+        .collect();
+    let port = httpd.ports()[2];
+    assert_eq!(
+        of_hosts,
+        [
+            format!("v;counting;{port};QS_LocRequestLimit;1[/own]: 0"),
+            format!("v;counting;{port};QS_LocRequestLimit;5[/app]: 0")
+        ]
+    );
+}
+
+fn a_disabled_handler_answers_as_if_it_were_not_there(mpm: Mpm) {
+    let httpd = Httpd::on(mpm)
+        .ports(2)
+        .with(VIEWER)
+        .with("QS_DisableHandler on")
+        .with("<VirtualHost *:@PORT1@>\nServerName open\nQS_DisableHandler off\n</VirtualHost>")
+        .start();
+    httpd.expect(72);
+    let mark = httpd.mark();
+    assert_eq!(httpd.newcomer().get("/qos?auto").status(), Some(404));
+    let line = httpd.wait_for_events_since(mark, 72, 1).pop().expect("a line");
+    assert!(line.text.starts_with("handler has been disabled for this host, id="), "{}", line.text);
+    assert_eq!(line.level, "error");
+    assert_eq!(httpd.client_of_port(1, "127.0.0.9").get("/qos?auto").status(), Some(200));
+    assert_eq!(httpd.events(72).len(), 1);
+}
+
+fn any_method_is_answered_and_hostile_queries_are_nothing_special(mpm: Mpm) {
+    let httpd = Httpd::on(mpm).with(VIEWER).with("LimitRequestLine 2000000").start();
+    let client = httpd.client("127.0.0.9");
+    for method in ["POST", "PUT", "DELETE", "PATCH", "BREW"] {
+        let mut connection = client.connect();
+        let request =
+            format!("{method} /qos?auto HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+        connection.send(request.as_bytes()).expect("sent");
+        let response = connection.response().served();
+        assert_eq!(
+            (response.status, response.text().contains("QS_AllConn")),
+            (200, true),
+            "{method}"
+        );
+        assert_eq!(connection.get("/qos?auto").status(), Some(200), "the connection goes on");
+    }
+    let mut connection = client.connect();
+    connection.send(b"HEAD /qos?auto HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+    let head = connection.read_at_least(60).expect("a head");
+    let head = String::from_utf8_lossy(&head);
+    assert!(head.starts_with("HTTP/1.1 200 OK") && head.contains("no-cache"), "{head}");
+    for query in [
+        "x".repeat(1 << 20),
+        "x=1&".repeat(1 << 18),
+        format!("auto&address={}", "%3cscript%3e".repeat(5000)),
+        "auto&%00=%00&%ff&address=%&option=%zz&&&=".to_owned(),
+    ] {
+        let response = client.get(&format!("/qos?{query}")).served();
+        assert_eq!(response.status, 200);
+        assert!(!response.text().contains("<script>"));
+    }
+}
+
+on_each_mpm!(
+    auto_tells_what_clients_hold,
+    hosts_without_directives_have_no_lines,
+    a_disabled_handler_answers_as_if_it_were_not_there,
+    any_method_is_answered_and_hostile_queries_are_nothing_special,
+);
