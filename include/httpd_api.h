@@ -15,6 +15,7 @@
 #include "mpm_common.h"
 #include "scoreboard.h"
 #include "util_filter.h"
+#include "apr_optional_hooks.h"
 #include "apr_portable.h"
 #include "apr_strings.h"
 

@@ -9,7 +9,7 @@ use crate::client::address::PrefixBits;
 use crate::client::identity::{Client, Peer};
 use crate::context::{Connection, Exchange, Letter, Marks, Moment, RequestView, note_number};
 use crate::directive::InLocation;
-use crate::log_event::{self, Denial, Details, LogSink};
+use crate::log_event::{self, Denial, Details, LogEvent, LogSink};
 use crate::meter::progress::Progress;
 use crate::rules::body_limit::Layer;
 use crate::rules::data_rate::shedding::{self, Holder, Pulse};
@@ -23,6 +23,7 @@ use crate::rules::{
 };
 use crate::store::children::Record;
 use crate::store::marks::Standing;
+use crate::store::recent::Denied;
 use crate::verdict::{Answer, Verdict, Violation};
 
 /// A new connection, before anything is allocated and before any TLS handshake (C1).
@@ -454,6 +455,7 @@ fn tell_of_slowness(
         id: None,
     };
     let totals = &moment.store.totals;
+    remember(moment, event, denial, Client::of(peer));
     let way = match finding.slowness.side {
         Side::In { is_silent: true } => "in:0",
         Side::In { is_silent: false } => "in",
@@ -576,6 +578,20 @@ fn write(
         country: violation.country,
     };
     log_event::denial(violation.event, denial, &details, &moment.store.totals, sink);
+    if violation.fold != log_event::Fold::Silent {
+        remember(moment, violation.event, denial, details.client);
+    }
+}
+
+/// Remembers for the status page what was just told of.
+fn remember(moment: &Moment<'_>, event: &LogEvent, denial: Denial, client: Client) {
+    let is_log_only = match denial {
+        Denial::Enforced => false,
+        Denial::LogOnly => true,
+        Denial::Previously | Denial::Allowed => return,
+    };
+    let (when, event, address) = (moment.now, event.number, client.address());
+    moment.store.recent.note(Denied { when, event, is_log_only, address });
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! Nothing is held up for a page: it reads counters that others go on changing.
 //! Spec: status-and-console.md 1, 2; additions.md 5.
 
+pub mod events;
 pub mod query;
 pub mod rows;
 pub mod text;
@@ -199,6 +200,16 @@ impl fmt::Display for Shown {
 pub fn view(picture: &Picture<'_>, asked: &Asked<'_>) -> Page {
     let body = if asked.is_head { String::new() } else { text::render(picture, asked.query) };
     Page::new("text/plain", body)
+}
+
+/// Adds to what mod_status tells scripts.
+pub fn status_text(picture: &Picture<'_>, asked: &Asked<'_>) -> Page {
+    Page::new("text/plain", text::render(picture, asked.query))
+}
+
+/// Adds to what mod_status shows.
+pub fn status_html(_: &Picture<'_>, _: &Asked<'_>) -> Page {
+    Page::new("text/html", "")
 }
 
 #[cfg(test)]

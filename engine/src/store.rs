@@ -13,6 +13,7 @@ pub mod lease;
 pub mod loans;
 pub mod marks;
 pub mod owned;
+pub mod recent;
 pub mod rules;
 pub mod sleepers;
 pub mod slots;
@@ -22,6 +23,7 @@ pub mod unit;
 use crate::client::address::PrefixBits;
 use children::Children;
 use clients::Clients;
+use recent::Recent;
 use rules::Rules;
 use sleepers::Sleepers;
 use slots::Scopes;
@@ -44,6 +46,8 @@ pub struct Store<'a> {
     pub sleepers: Sleepers<'a>,
     /// Numbered events since the start.
     pub totals: Totals<'a>,
+    /// The last denials.
+    pub recent: Recent<'a>,
     /// To what IPv6 addresses are cut before they are counted.
     pub prefix: PrefixBits,
 }

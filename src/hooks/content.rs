@@ -53,6 +53,34 @@ pub unsafe extern "C" fn handler(request: *mut request_rec) -> c_int {
     })
 }
 
+/// A function of mod_status's hook.
+type StatusHook = unsafe extern "C" fn(*mut request_rec, c_int) -> c_int;
+
+/// Forgets the type of a hook's function, as apr's macro for optional hooks does.
+pub fn as_any(hook: StatusHook) -> unsafe extern "C" fn() {
+    // SAFETY: both are pointers to a function, and mod_status calls it by its own type.
+    unsafe { core::mem::transmute::<StatusHook, unsafe extern "C" fn()>(hook) }
+}
+
+/// mod_status shows its page: ours below it.
+pub unsafe extern "C" fn status(request: *mut request_rec, flags: c_int) -> c_int {
+    /// `?auto`, in mod_status.h.
+    const SHORT: c_int = 1;
+    static CALLBACK: Callback = Callback::new("status_hook");
+    guard(&CALLBACK, DECLINED, || {
+        // SAFETY: mod_status's argument, alive while the hook runs.
+        let Some(mut live) = (unsafe { Live::of(request) }) else { return DECLINED };
+        if !live.run(|rules, exchange, _| pages::admit(&rules.policy.pages, exchange)) {
+            return DECLINED;
+        }
+        let render = if flags & SHORT != 0 { report::status_text } else { report::status_html };
+        if let Some(page) = answer(&mut live, render) {
+            live.request.write(&page.body);
+        }
+        httpd::OK as c_int
+    })
+}
+
 /// Hands a picture, and what is asked for, to the engine.
 fn answer(live: &mut Live, page: impl FnOnce(&Picture<'_>, &Asked<'_>) -> Page) -> Option<Page> {
     live.renew();

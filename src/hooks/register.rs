@@ -145,6 +145,14 @@ unsafe fn life_of_a_request() {
         httpd::ap_hook_fixups(Some(request::fixups), FIXERS.as_ptr(), null(), MIDDLE);
         // The pages, where a location's handler names one.
         httpd::ap_hook_handler(Some(content::handler), null(), null(), MIDDLE);
+        // mod_status asks whoever is here, if it is there.
+        httpd::apr_optional_hook_add(
+            c"status_hook".as_ptr(),
+            Some(content::as_any(content::status)),
+            null(),
+            null(),
+            MIDDLE,
+        );
         httpd::ap_hook_insert_filter(Some(filters::insert_filter), null(), null(), LAST);
         httpd::ap_hook_insert_error_filter(
             Some(filters::insert_error_filter),

@@ -15,9 +15,11 @@ use qos_engine::store::columns::Head;
 use qos_engine::store::layout::{self, Beside, Layout, Parts, TableParts};
 use qos_engine::store::loans::Sheet;
 use qos_engine::store::marks::{CLASSES, Contents, Mark, Marks};
+use qos_engine::store::recent;
 use qos_engine::store::rules::Rule;
 use qos_engine::store::sleepers::Place;
 use qos_engine::store::slots::Scope;
+use qos_engine::store::totals::Total;
 
 /// A row that may lie in shared memory.
 ///
@@ -51,6 +53,10 @@ unsafe impl SharedRow for Concurrency {}
 unsafe impl SharedRow for Head {}
 // SAFETY: as above.
 unsafe impl SharedRow for Place {}
+// SAFETY: as above.
+unsafe impl SharedRow for Total {}
+// SAFETY: as above.
+unsafe impl SharedRow for recent::Line {}
 
 /// Each part begins on a cache line.
 const LINE: usize = 64;
@@ -111,6 +117,8 @@ impl Cursor {
             scopes: self.part(layout.scopes),
             rules: self.part(layout.rules),
             totals: self.part(layout.totals),
+            recent: self.part(recent::LINES),
+            denials: self.word(),
             peers: self.table(layout.peers, layout.peers, 0),
             clients: self.table(layout.clients, layout.remembering, layout.columns),
             places: self.part(layout.places),

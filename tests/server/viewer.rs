@@ -153,7 +153,75 @@ fn any_method_is_answered_and_hostile_queries_are_nothing_special(mpm: Mpm) {
     }
 }
 
+/// The number behind a line's words.
+fn number(text: &str, words: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(words));
+    let line = line.unwrap_or_else(|| panic!("no {words:?} in:\n{text}"));
+    line.parse().unwrap_or_else(|_| panic!("{words}{line} is no number"))
+}
+
+fn events_are_new_once_and_outlive_a_restart(mpm: Mpm) {
+    let httpd = Httpd::on(mpm)
+        .ports(2)
+        .modules(&["status"])
+        .with(VIEWER)
+        .with("<Location /server-status>\nSetHandler server-status\n</Location>")
+        .with("QS_EventCount on\nQS_SrvMaxConnPerIP 2")
+        .with("<VirtualHost *:@PORT1@>\nServerName other\nQS_SrvMaxConnPerIP 1\n</VirtualHost>")
+        .start();
+    httpd.expect(31);
+    let counts = |path: &str| {
+        let text = httpd.newcomer().get(path).served().text();
+        let at = |what: &str| number(&text, &format!("e;mod_qos(031);{what}: "));
+        assert_eq!(text.lines().filter(|line| line.starts_with("e;mod_qos(010);")).count(), 2);
+        assert!(text.contains("\ne;mod_qos(305);new: 0\n"), "our own follow");
+        (at("new"), at("total"))
+    };
+    assert_eq!(counts("/qos?auto"), (0, 0));
+    let held: Vec<_> = (0..2).map(|_| httpd.client("127.0.0.11").hold()).collect();
+    let other = httpd.client_of_port(1, "127.0.0.12").hold();
+    for port in [0, 0, 0] {
+        httpd.client_of_port(port, "127.0.0.11").get("/").assert_refused();
+    }
+    httpd.client_of_port(1, "127.0.0.12").get("/").assert_refused();
+    assert_eq!(counts("/qos?auto"), (4, 4), "of all hosts");
+    assert_eq!(counts("/qos?auto"), (0, 4));
+    httpd.client("127.0.0.11").get("/").assert_refused();
+    let mut head = httpd.newcomer().connect();
+    head.send(b"HEAD /qos?auto HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+    head.read_at_least(60).expect("a head");
+    httpd.reload();
+    assert_eq!(counts("/server-status?auto"), (1, 5), "whoever asks, and whatever was restarted");
+    assert_eq!(counts("/qos?auto"), (0, 5));
+    drop((held, other));
+}
+
+fn mod_status_tells_the_same(mpm: Mpm) {
+    let status =
+        "<Location /server-status>\nSetHandler server-status\n</Location>\nQS_SrvMaxConn 20";
+    let httpd = Httpd::on(mpm)
+        .ports(2)
+        .modules(&["status"])
+        .with(status)
+        .with("<VirtualHost *:@PORT1@>\nQS_DisableHandler on\nServerName closed\n</VirtualHost>")
+        .start();
+    httpd.expect(72);
+    let text = httpd.newcomer().get("/server-status?auto").served().text();
+    assert!(text.contains("\nScoreboard: "), "{text}");
+    let ours = text.split("\nb;system.load: ").nth(1).expect("our part");
+    assert!(
+        ours.contains("\nb;localhost;0;QS_AllConn: 1\nb;localhost;0;QS_SrvMaxConn;20[]: 1\n"),
+        "{ours}"
+    );
+    let client = httpd.client_of_port(1, "127.0.0.9");
+    let text = client.get("/server-status?auto").served().text();
+    assert!(text.contains("\nScoreboard: ") && !text.contains("QS_"), "{text}");
+    httpd.wait_for_events(72, 1);
+}
+
 on_each_mpm!(
+    events_are_new_once_and_outlive_a_restart,
+    mod_status_tells_the_same,
     auto_tells_what_clients_hold,
     hosts_without_directives_have_no_lines,
     a_disabled_handler_answers_as_if_it_were_not_there,

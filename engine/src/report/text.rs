@@ -1,5 +1,6 @@
 //! `?auto`: one fact a line, for scripts. Order and spelling are interface (status-and-console.md 2).
 
+use super::events;
 use super::rows::Row;
 use super::{Picture, Query, ServerView, StatusRows};
 use core::fmt::Write as _;
@@ -23,6 +24,13 @@ fn lines(picture: &Picture<'_>, query: &Query, out: &mut String) {
     }
     for server in &picture.servers {
         of_server(picture, server, query, out);
+    }
+    if picture.base.pages.shows_events {
+        for event in events::numbers() {
+            let (new, total) = picture.store.totals.take_new(event);
+            let _ = writeln!(out, "e;mod_qos({event:03});new: {new}");
+            let _ = writeln!(out, "e;mod_qos({event:03});total: {total}");
+        }
     }
 }
 

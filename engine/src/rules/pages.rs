@@ -1,5 +1,5 @@
-//! The status pages: who may have them.
-//! Spec: status-and-console.md 1. Phases: none; the handlers ask before they answer.
+//! The status pages: who may have them, and whether they tell of events.
+//! Spec: status-and-console.md 1, 5. Phases: none; the handlers ask before they answer.
 
 use crate::context::Exchange;
 use crate::directive::{About, Arity, Directive, Scope};
@@ -10,6 +10,7 @@ use crate::values::Capacity;
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     is_disabled: Option<bool>,
+    shows_events: Option<bool>,
 }
 
 /// Nothing of this family stands in a location.
@@ -22,6 +23,8 @@ pub type Facts = ();
 pub struct Policy {
     /// The handlers do not answer.
     pub is_disabled: bool,
+    /// Scripts are told how often each event happened.
+    pub shows_events: bool,
 }
 
 /// `mod_qos(072)`
@@ -37,37 +40,64 @@ pub static DISABLED: LogEvent = LogEvent {
 pub const LOG_EVENTS: &[&LogEvent] = &[&DISABLED];
 
 /// The directives of this family.
-pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[Directive {
-    about: About {
-        name: c"QS_DisableHandler",
-        arguments: c"on|off",
-        arity: Arity::One,
-        scope: Scope::Server,
-        range: "on, off",
-        default: "off",
-        help: "Switches the handlers qos-viewer, qos-console and qos-metrics off, and what mod_status shows of \
+pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
+    Directive {
+        about: About {
+            name: c"QS_DisableHandler",
+            arguments: c"on|off",
+            arity: Arity::One,
+            scope: Scope::Server,
+            range: "on, off",
+            default: "off",
+            help: "Switches the handlers qos-viewer, qos-console and qos-metrics off, and what mod_status shows of \
                this module: a request for one of them is answered as if the handler were not set (event 072). \
                A virtual host's word wins over the base server's.",
-        spec: "status-and-console.md 1",
+            spec: "status-and-console.md 1",
+        },
+        set: |settings, arguments| {
+            settings.is_disabled = Some(arguments.flag()?);
+            Ok(())
+        },
+        set_in_location: None,
     },
-    set: |settings, arguments| {
-        settings.is_disabled = Some(arguments.flag()?);
-        Ok(())
+    Directive {
+        about: About {
+            name: c"QS_EventCount",
+            arguments: c"on|off",
+            arity: Arity::One,
+            scope: Scope::BaseServer,
+            range: "on, off",
+            default: "off",
+            help: "Adds to ?auto and ?json of the status page, and to ?auto of mod_status, how often each log event \
+               happened since the server was started, and since somebody last asked in one of these ways. The \
+               numbers are those of all virtual hosts together, and outlive a restart.",
+            spec: "status-and-console.md 2, 5",
+        },
+        set: |settings, arguments| {
+            settings.shows_events = Some(arguments.flag()?);
+            Ok(())
+        },
+        set_in_location: None,
     },
-    set_in_location: None,
-}];
+];
 
 impl Settings {
     /// Completes a virtual host's settings by the base server's.
     pub fn over(&self, base: &Settings) -> Settings {
-        Settings { is_disabled: self.is_disabled.or(base.is_disabled) }
+        Settings {
+            is_disabled: self.is_disabled.or(base.is_disabled),
+            shows_events: base.shows_events,
+        }
     }
 }
 
 impl Policy {
     /// Resolves settings.
     pub fn resolve(settings: &Settings, _: Capacity) -> Policy {
-        Policy { is_disabled: settings.is_disabled.unwrap_or(false) }
+        Policy {
+            is_disabled: settings.is_disabled.unwrap_or(false),
+            shows_events: settings.shows_events.unwrap_or(false),
+        }
     }
 }
 

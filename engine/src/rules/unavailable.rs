@@ -27,7 +27,6 @@ pub const DIRECTIVES: &[About] = &[
     refused(c"QS_EventKBytesPerSecLimit", "request-limits.md"),
     refused(c"QS_EventLimitCount", "request-limits.md"),
     refused(c"QS_CondEventLimitCount", "request-limits.md"),
-    refused(c"QS_EventCount", "request-limits.md"),
     refused(c"QS_DenyRequestLine", "request-filter.md"),
     refused(c"QS_DenyPath", "request-filter.md"),
     refused(c"QS_DenyQuery", "request-filter.md"),

@@ -186,11 +186,13 @@ impl<'a> Clients<'a> {
     }
 
     /// Returns the addresses that have a row now, with its number. For display: others come and go
-    /// while it runs.
+    /// while it runs. Rows that were never used are not touched: looking at one would make it memory.
     pub fn all(&self) -> impl Iterator<Item = (Address, RowId)> + '_ {
-        let rows = self.rows.iter().zip(0u32..);
-        rows.filter(|(row, _)| row.tag.load(Ordering::Acquire) != 0)
-            .map(|(row, number)| (row.address(), RowId(number)))
+        let used = |number: &u32| self.key(*number) != Tick(0);
+        let rows = (0u32..).zip(self.rows);
+        rows.filter(move |(number, _)| used(number))
+            .filter(|(_, row)| row.tag.load(Ordering::Acquire) != 0)
+            .map(|(number, row)| (row.address(), RowId(number)))
     }
 
     /// Returns the addresses of a scope that hold connections now, with how many each holds. For display,

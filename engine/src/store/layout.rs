@@ -16,13 +16,14 @@ use crate::store::clients::{BUCKET, Clients, Row, Secret};
 use crate::store::columns::{self, Head};
 use crate::store::loans::Sheet;
 use crate::store::marks::{CLASSES, Contents, Mark, Marks};
+use crate::store::recent::{self, Recent};
 use crate::store::rules::{Rule, Rules};
 use crate::store::sleepers::{Place, Sleepers};
 use crate::store::slots::{Scope, Scopes};
-use crate::store::totals::{EVENTS, Totals};
+use crate::store::totals::{EVENTS, Total, Totals};
 
 /// Changes with every change of a row or of this drawing.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Rows of the client table when `QS_ClientEntries` is not configured.
 pub const DEFAULT_CLIENT_ENTRIES: u32 = 50_000;
@@ -172,8 +173,12 @@ pub struct Parts<'a> {
     pub places: &'a [Place],
     /// The tickets of their queues.
     pub tickets: &'a AtomicU64,
-    /// One word per event number.
-    pub totals: &'a [AtomicU64],
+    /// One row per event number.
+    pub totals: &'a [Total],
+    /// The last denials.
+    pub recent: &'a [recent::Line],
+    /// How many there ever were.
+    pub denials: &'a AtomicU64,
 }
 
 impl<'a> Store<'a> {
@@ -187,6 +192,7 @@ impl<'a> Store<'a> {
             rules: Rules::new(parts.rules),
             sleepers: Sleepers::new(parts.places, parts.tickets),
             totals: Totals::new(parts.totals),
+            recent: Recent::new(parts.recent, parts.denials),
             prefix,
         }
     }
@@ -200,7 +206,9 @@ pub struct PrivateMemory {
     sheets: Vec<Chunk<Sheet>>,
     scopes: Vec<Scope>,
     rules: Vec<Rule>,
-    totals: Vec<AtomicU64>,
+    totals: Vec<Total>,
+    recent: Vec<recent::Line>,
+    denials: AtomicU64,
     tables: [PrivateTable; 2],
     places: Vec<Place>,
     tickets: AtomicU64,
@@ -248,7 +256,9 @@ impl PrivateMemory {
             sheets: many(layout.sheets, Chunk::default),
             scopes: many(layout.scopes, Scope::default),
             rules: many(layout.rules, Rule::default),
-            totals: many(layout.totals, || AtomicU64::new(0)),
+            totals: many(layout.totals, Total::default),
+            recent: many(recent::LINES, recent::Line::default),
+            denials: AtomicU64::new(0),
             tables: [
                 table(layout.peers, layout.peers, 0),
                 table(layout.clients, layout.remembering, layout.columns),
@@ -275,6 +285,8 @@ impl PrivateMemory {
                 places: &self.places,
                 tickets: &self.tickets,
                 totals: &self.totals,
+                recent: &self.recent,
+                denials: &self.denials,
             },
             secret,
             prefix,
