@@ -5,6 +5,7 @@
 
 use crate::ffi::bindings::{self as httpd, apr_pool_t, cmd_parms, command_rec, server_rec};
 use crate::ffi::guard::{Callback, guard};
+use crate::httpd::piped_log::PipedLog;
 use crate::httpd::pool::Pool;
 use core::cell::{Cell, OnceCell};
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -21,11 +22,18 @@ pub struct ServerConfig {
     pub policy: OnceCell<Policy>,
     /// The row of the server's counters.
     pub scope: Cell<u32>,
+    /// Where a line is written for each request: the same for all servers.
+    pub request_log: Cell<Option<PipedLog>>,
 }
 
 impl ServerConfig {
     fn new(settings: Settings) -> ServerConfig {
-        ServerConfig { settings, policy: OnceCell::new(), scope: Cell::new(0) }
+        ServerConfig {
+            settings,
+            policy: OnceCell::new(),
+            scope: Cell::new(0),
+            request_log: Cell::new(None),
+        }
     }
 }
 

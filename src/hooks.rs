@@ -10,6 +10,8 @@ pub mod goodbye;
 pub mod lifecycle;
 pub mod live;
 pub mod log;
+pub mod periodic;
 pub mod register;
 pub mod request;
+pub mod request_log;
 pub mod turn;

@@ -7,6 +7,7 @@ pub mod filter;
 pub mod keep_alive;
 pub mod kernel;
 pub mod mpm;
+pub mod piped_log;
 pub mod pool;
 pub mod random;
 pub mod request;

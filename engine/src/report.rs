@@ -171,6 +171,23 @@ pub struct Workers {
 }
 
 impl Workers {
+    /// Returns all states by their names, in the order in which they are shown.
+    pub fn states(&self) -> [(&'static str, u32); 11] {
+        [
+            ("open", self.open),
+            ("waiting", self.waiting),
+            ("read", self.read),
+            ("write", self.write),
+            ("keepalive", self.keepalive),
+            ("start", self.start),
+            ("log", self.log),
+            ("dns", self.dns),
+            ("closing", self.closing),
+            ("finishing", self.finishing),
+            ("idle", self.idle),
+        ]
+    }
+
     /// Returns how many work on a connection.
     pub fn busy(&self) -> u32 {
         self.read + self.write + self.keepalive + self.log + self.dns

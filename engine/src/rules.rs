@@ -18,11 +18,13 @@ pub mod event_limit;
 pub mod geo;
 pub mod pages;
 pub mod request_limit;
+pub mod request_log;
 pub mod request_variable;
 pub mod response_variable;
 pub mod serialize;
 pub mod server;
 pub mod set_env_if_plus;
+pub mod status_log;
 pub mod unavailable;
 pub mod variable;
 pub mod vip_session;
@@ -168,6 +170,8 @@ families!(
     set_env_if_plus,
     data_rate,
     pages,
+    request_log,
+    status_log,
 );
 
 /// Sets directive number `index`, as the configuration says. The error names the directive, the

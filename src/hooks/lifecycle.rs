@@ -4,14 +4,18 @@ use crate::config::{self, ServerConfig};
 use crate::countries;
 use crate::ffi::bindings::{self as httpd, apr_pool_t, server_rec};
 use crate::ffi::guard::{Callback, guard};
-use crate::httpd::{config_tree, keep_alive, mpm, random, server::Server, users::Users};
+use crate::hooks::periodic;
+use crate::httpd::{
+    config_tree, keep_alive, mpm, piped_log::PipedLog, pool::Pool, random, server::Server,
+    users::Users,
+};
 use crate::monitor;
 use crate::shm::{child, segment};
 use core::ffi::c_int;
 use qos_engine::log_event::{self, Level, LogEvent};
 use qos_engine::rules::{
-    Bound, Policy, client_identity, connection_limit, geo, request_limit, server as server_rules,
-    variable, vip_session,
+    Bound, Policy, client_identity, connection_limit, geo, request_limit, request_log,
+    server as server_rules, variable, vip_session,
 };
 use qos_engine::store::owned;
 use qos_engine::values::Unreachable;
@@ -61,7 +65,7 @@ pub unsafe extern "C" fn check_config(
 }
 
 pub unsafe extern "C" fn post_config(
-    _: *mut apr_pool_t,
+    pool: *mut apr_pool_t,
     _: *mut apr_pool_t,
     _: *mut apr_pool_t,
     base: *mut server_rec,
@@ -75,7 +79,9 @@ pub unsafe extern "C" fn post_config(
         // SAFETY: httpd hands the base server of the new configuration.
         let Some(base) = (unsafe { Server::new(base) }) else { return FAILED };
         countries::forget();
-        match bring_into_force(base) {
+        // SAFETY: httpd hands the pool of the new configuration.
+        let result = bring_into_force(base).and_then(|()| unsafe { open_request_log(base, pool) });
+        match result {
             Ok(()) => OK,
             Err(text) => {
                 notice(base, &server_rules::NOT_STARTED, format_args!("{text}"));
@@ -151,6 +157,27 @@ fn bring_into_force(base: Server) -> Result<(), String> {
     for (server, _, policy) in &policies {
         tell_of_rules(*server, policy);
     }
+    Ok(())
+}
+
+/// Starts the program of QSLog, which ends with the configuration.
+///
+/// # Safety
+/// `pool` is null or that of the configuration which comes into force.
+unsafe fn open_request_log(base: Server, pool: *mut apr_pool_t) -> Result<(), String> {
+    let owners = owners(base);
+    let policy = owners.first().and_then(|(_, config)| config.policy.get());
+    let Some(command) = policy.and_then(|policy| policy.request_log.command.as_deref()) else {
+        return Ok(());
+    };
+    // SAFETY: the caller's word.
+    let log = unsafe { Pool::new(pool) }.and_then(|pool| PipedLog::open(pool, command));
+    if log.is_none() {
+        let text = format_args!("failed to initialize the qslog facility '{command}'");
+        notice(base, &request_log::NO_PROGRAM, text);
+        return Err("the program of QSLog cannot be started".to_owned());
+    }
+    owners.iter().for_each(|(_, config)| config.request_log.set(log));
     Ok(())
 }
 
@@ -328,11 +355,15 @@ pub unsafe extern "C" fn child_status(
     });
 }
 
-pub unsafe extern "C" fn monitor(_: *mut apr_pool_t, _: *mut server_rec) -> c_int {
+/// In the parent, every ten seconds or so.
+pub unsafe extern "C" fn monitor(_: *mut apr_pool_t, base: *mut server_rec) -> c_int {
     static CALLBACK: Callback = Callback::new("monitor");
     guard(&CALLBACK, OK, || {
-        if let Some(shared) = segment::shared() {
-            child::sweep(shared);
+        let Some(shared) = segment::shared() else { return OK };
+        child::sweep(shared);
+        // SAFETY: httpd hands the base server of the configuration in force.
+        if let Some(base) = unsafe { Server::new(base) } {
+            periodic::tell(base, shared);
         }
         OK
     })

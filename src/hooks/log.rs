@@ -2,7 +2,7 @@
 
 use crate::ffi::bindings::{self as httpd, request_rec};
 use crate::ffi::guard::{Callback, guard};
-use crate::hooks::live::Live;
+use crate::hooks::{live::Live, request_log};
 use crate::httpd::connection::{Connection, Text};
 use core::ffi::{CStr, c_int};
 use qos_engine::context::MAX_LETTERS;
@@ -54,6 +54,7 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
         {
             set(c"mod_qos_ev", letters);
         }
+        request_log::write(&live);
         DECLINED
     })
 }

@@ -17,6 +17,11 @@ impl Pool {
         NonNull::new(pool).map(Pool)
     }
 
+    /// Returns the pool itself.
+    pub fn as_ptr(self) -> *mut apr_pool_t {
+        self.0.as_ptr()
+    }
+
     /// Moves a value to the heap and drops it when the pool is cleaned up. The pointer is good until then.
     pub fn own<T>(self, value: T) -> *mut T {
         let pointer = Box::into_raw(Box::new(value));

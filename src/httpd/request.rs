@@ -130,6 +130,32 @@ impl Request {
         u16::try_from(self.record().status).unwrap_or(0)
     }
 
+    /// Returns how many octets of the response's body were sent.
+    pub fn sent(self) -> u64 {
+        let record = self.record();
+        // httpd counts also what it does not send in answer to HEAD.
+        let sent = if record.sent_bodyct == 0 { 0 } else { record.bytes_sent };
+        u64::try_from(sent).unwrap_or(0)
+    }
+
+    /// Returns for how many microseconds the request has been worked on.
+    pub fn micros_since(self) -> u64 {
+        // SAFETY: reads the clock.
+        let now = unsafe { httpd::apr_time_now() };
+        u64::try_from(now.saturating_sub(self.record().request_time)).unwrap_or(0)
+    }
+
+    /// Returns the server's name, where UseCanonicalName does not say otherwise that which the client gave.
+    pub fn server_name(&self) -> &[u8] {
+        // SAFETY: a live request; the name is C text of the request or of the server.
+        text(unsafe { httpd::ap_get_server_name(self.0.as_ptr()) })
+    }
+
+    /// Returns the path.
+    pub fn path(&self) -> &[u8] {
+        text(self.record().uri)
+    }
+
     /// Returns the request that an internal redirect came from.
     pub fn previous(self) -> Option<Request> {
         // SAFETY: httpd keeps the whole chain in one pool hierarchy.
@@ -284,6 +310,14 @@ impl Request {
     pub fn view(self) -> View {
         View { request: self, id: None }
     }
+}
+
+fn text<'a>(pointer: *const c_char) -> &'a [u8] {
+    if pointer.is_null() {
+        return b"";
+    }
+    // SAFETY: C text of a request, which lives as long as it does; nobody changes it while it is looked at.
+    unsafe { CStr::from_ptr(pointer) }.to_bytes()
 }
 
 fn lookup<'a>(table: *mut apr_table_t, name: &CStr) -> Option<&'a CStr> {

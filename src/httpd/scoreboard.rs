@@ -13,13 +13,10 @@ pub fn workers(max_clients: u32) -> Workers {
         return workers;
     }
     let limits = mpm::server_limits();
-    let configured = mpm::workers();
     for child in 0..limits.children {
         for thread in 0..limits.threads {
             let Some(status) = status(child, thread) else { continue };
             let counter = match status {
-                // Room that the configuration does not use is no room.
-                httpd::SERVER_DEAD if child >= configured.0 || thread >= configured.1 => continue,
                 httpd::SERVER_DEAD => &mut workers.open,
                 httpd::SERVER_STARTING => &mut workers.start,
                 httpd::SERVER_READY => &mut workers.waiting,

@@ -141,6 +141,21 @@ const DIRECTIVES: &[Directive] = &[
     Directive { name: "QS_ForcedClose", in_virtual_host: false, good: FLAG, bad: BAD_FLAG },
     Directive { name: "QS_SupportIPv6", in_virtual_host: false, good: FLAG, bad: BAD_FLAG },
     Directive { name: "QS_LogOnly", in_virtual_host: false, good: FLAG, bad: BAD_FLAG },
+    Directive { name: "QS_Status", in_virtual_host: false, good: FLAG, bad: BAD_FLAG },
+    Directive {
+        name: "QSLog",
+        in_virtual_host: false,
+        good: &["|/bin/cat", "\"||/bin/cat -o out\"", "\"|$cat >> out\"", "\"| cat\""],
+        bad: &[
+            ("/bin/cat", "/bin/cat", "'|' and a command"),
+            ("\"\"", "", ""),
+            ("|", "|", ""),
+            ("\"| \"", "| ", ""),
+            ("|$", "|$", ""),
+            ("", COUNT.0, COUNT.1),
+            ("|/bin/cat -o", COUNT.0, COUNT.1),
+        ],
+    },
     Directive {
         name: "QS_SemMemFile",
         in_virtual_host: true,

@@ -1,0 +1,31 @@
+//! The line of a request for the program of QSLog.
+
+use crate::hooks::live::Live;
+use crate::httpd::connection::Connection;
+use qos_engine::context::RequestView;
+use qos_engine::rules::request_log::{Entry, LINES_LOST, Line};
+
+/// Writes the line, where there is a program to read it.
+pub fn write(live: &Live) {
+    let Some(log) = live.config().request_log.get() else { return };
+    // What the client asked for, with all that it was called by mod_dir; what was answered.
+    let (first, last) = (live.request.first(), live.request.last());
+    let (Some(connection), view) = (first.connection(), first.view()) else { return };
+    let line = Line::of(&Entry {
+        peer: connection.as_ref(),
+        status: last.status(),
+        sent: last.sent(),
+        content_length: view.header(c"Content-Length"),
+        micros: first.micros_since(),
+        user: view.variable(c"mod_qos_user_id"),
+        kept: Connection::kept_requests(connection).saturating_sub(1),
+        events: view.variable(c"Event"),
+        letters: view.variable(c"mod_qos_ev"),
+        connections: view.variable(c"QS_AllConn"),
+        server: first.server_name(),
+        path: first.path(),
+    });
+    if !log.write(line.octets()) {
+        live.shared().store.totals.count(LINES_LOST.number);
+    }
+}
