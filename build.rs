@@ -32,7 +32,7 @@ fn build() -> Result<(), String> {
         .allowlist_var(
             "ap_server_conf|ap_server_root|ap_conftree|ap_top_module|AP_.*|APR_.*|MODULE_MAGIC_.*|OR_.*|RSRC_.*|ACCESS_CONF|HTTP_.*",
         )
-        .allowlist_var("APLOG_.*|MPM_.*|SERVER_.*|OK|DECLINED|DONE|DECLINE_CMD|REMOTE_NAME")
+        .allowlist_var("APLOG_.*|MPM_.*|SERVER_.*|REQUEST_.*|OK|DECLINED|DONE|DECLINE_CMD|REMOTE_NAME")
         .generate()
         .map_err(|error| format!("bindgen cannot translate httpd's headers: {error}"))?
         .write_to_file(out.join("bindings.rs"))

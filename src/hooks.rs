@@ -4,6 +4,7 @@
 pub mod body;
 pub mod body_wait;
 pub mod connection;
+pub mod console;
 pub mod content;
 pub mod filters;
 pub mod goodbye;

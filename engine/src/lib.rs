@@ -12,6 +12,7 @@
 pub mod assignment;
 pub mod atomic;
 pub mod client;
+pub mod console;
 pub mod context;
 pub mod directive;
 pub mod lasting;

@@ -95,7 +95,7 @@ impl Picture<'_> {
 
     /// Returns an address of a table as pages show it.
     pub fn shown(&self, address: Address) -> Shown {
-        Shown { address, bits: self.store.prefix }
+        Shown::new(address, self.store.prefix)
     }
 }
 
@@ -201,15 +201,22 @@ pub struct Shown {
     bits: PrefixBits,
 }
 
+impl Shown {
+    /// Takes an address of a table that cuts addresses to so many bits.
+    pub fn new(address: Address, bits: PrefixBits) -> Shown {
+        Shown { address, bits }
+    }
+}
+
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shown { address, bits } = *self;
-        // What has more bits than that was made of a name, and is no network.
-        if address.is_v4() || bits.0 >= 128 || address.cut(bits) != address {
-            write!(f, "{address}")
-        } else {
-            write!(f, "{address}/{}", bits.0)
+        if address.is_v4() || bits == PrefixBits::WHOLE {
+            return write!(f, "{address}");
         }
+        // What has more bits than that was made of a name, and is counted whole.
+        let is_whole = address.cut(bits) != address;
+        write!(f, "{address}/{}", if is_whole { 128 } else { bits.0 })
     }
 }
 

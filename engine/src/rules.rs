@@ -12,6 +12,7 @@ pub mod client_preference;
 pub mod client_rate;
 pub mod connection_limit;
 pub mod connection_variable;
+pub mod console;
 pub mod data_rate;
 pub mod delay;
 pub mod event_limit;
@@ -172,6 +173,7 @@ families!(
     pages,
     request_log,
     status_log,
+    console,
 );
 
 /// Sets directive number `index`, as the configuration says. The error names the directive, the

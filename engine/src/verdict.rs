@@ -3,6 +3,8 @@
 use crate::client::countries::Country;
 use crate::client::identity::Client;
 use crate::log_event::{Fold, LogEvent};
+use crate::time::{Seconds, Tick};
+use core::ffi::CStr;
 use core::fmt;
 
 /// What a rule found: it is exceeded. Whether anything is enforced, `phases` decides.
@@ -34,6 +36,23 @@ impl Violation {
     pub fn of(self, client: Client) -> Violation {
         Violation { client: Some(client), ..self }
     }
+}
+
+/// A rule that refuses, or holds up, a client as things are: for who asks why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restraint<'p> {
+    /// The directive.
+    pub directive: &'static str,
+    /// The variable that it counts, where there are several.
+    pub variable: Option<&'p CStr>,
+    /// What was counted.
+    pub count: u32,
+    /// The limit.
+    pub limit: u32,
+    /// For so long still, 0 where nobody knows.
+    pub remaining: Seconds,
+    /// Since when: now, where nobody knows.
+    pub since: Tick,
 }
 
 /// What a denial's line says between its beginning and the client's address.

@@ -1,6 +1,6 @@
 //! The pages: what is asked for is turned into values, the engine answers, and the answer is written.
 
-use super::live::Live;
+use super::{console, live::Live};
 use crate::config;
 use crate::ffi::bindings::{self as httpd, request_rec};
 use crate::ffi::guard::{Callback, guard};
@@ -47,7 +47,8 @@ pub unsafe extern "C" fn handler(request: *mut request_rec) -> c_int {
         }
         let page = match handler {
             Handler::Viewer => answer(&mut live, report::view),
-            Handler::Console | Handler::Metrics => None,
+            Handler::Console => return console::answer(&mut live),
+            Handler::Metrics => None,
         };
         page.map_or(DECLINED, |page| asked.send(&page))
     })

@@ -293,16 +293,51 @@ impl Request {
         httpd::OK as c_int
     }
 
-    /// Writes a part of the answer. Who is gone does not get it.
-    pub fn write(self, body: &[u8]) {
+    /// Writes a part of the answer. False when the client is gone and does not get it.
+    pub fn write(self, body: &[u8]) -> bool {
         for part in body.chunks(1 << 20) {
             let length = c_int::try_from(part.len()).unwrap_or(0);
             // SAFETY: alive by `new`; httpd copies or sends so many octets before it returns.
             let written =
                 unsafe { httpd::ap_rwrite(part.as_ptr().cast(), length, self.0.as_ptr()) };
             if written < 0 {
-                return;
+                return false;
             }
+        }
+        true
+    }
+
+    /// Reads the body, `None` where it is larger than so many octets. The error is the status of the answer.
+    pub fn read_body(self, most: usize) -> Result<Option<Vec<u8>>, c_int> {
+        let request = self.0.as_ptr();
+        // SAFETY: alive by `new`, and this thread answers it.
+        let (status, has_body) = unsafe {
+            let status =
+                httpd::ap_setup_client_block(request, httpd::REQUEST_CHUNKED_DECHUNK as c_int);
+            (status, status == httpd::OK as c_int && httpd::ap_should_client_block(request) != 0)
+        };
+        if status != httpd::OK as c_int {
+            return Err(status);
+        }
+        let (mut body, mut part) = (Vec::new(), vec![0u8; 64 << 10]);
+        if !has_body {
+            return Ok(Some(body));
+        }
+        loop {
+            // SAFETY: as above; httpd writes at most so many octets.
+            let count = unsafe {
+                httpd::ap_get_client_block(request, part.as_mut_ptr().cast(), part.len() as _)
+            };
+            let Ok(count) = usize::try_from(count) else {
+                return Err(httpd::HTTP_BAD_REQUEST as c_int);
+            };
+            if count == 0 {
+                return Ok(Some(body));
+            }
+            if body.len() + count > most {
+                return Ok(None);
+            }
+            body.extend_from_slice(part.get(..count).unwrap_or(&[]));
         }
     }
 

@@ -73,7 +73,7 @@ pub fn find_or_make(
 impl Shared {
     /// Returns the moment that it is now.
     pub fn now(&self) -> Tick {
-        Tick::from_millis(monotonic_millis().saturating_sub(self.epoch_millis))
+        Tick::since_start(monotonic_millis().saturating_sub(self.epoch_millis))
     }
 
     /// Counts one more configuration.

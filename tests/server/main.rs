@@ -18,6 +18,7 @@ mod client_preference;
 mod client_requests;
 mod connection_limit;
 mod connection_variable;
+mod console;
 mod data_rate;
 mod differential_request_limit;
 mod differential_variable;

@@ -58,6 +58,12 @@ pub fn count(word: &Window, now: Tick, limit: u32) -> Paced {
     paced
 }
 
+/// Returns how long an event has to wait now, how many came in the interval so far, and since when.
+pub fn look(word: &Window) -> (Millis, u32, Tick) {
+    let Reading { start, count } = word.look();
+    (Millis(count >> EVENT_BITS), count & MAX_EVENTS, start)
+}
+
 fn change(delay: &mut u32, rate: u32, limit: u32, ticks: u64) -> Option<(u32, Change)> {
     if rate > limit {
         let percent = (u64::from(rate) * 100 / u64::from(limit)) as u32;

@@ -34,6 +34,18 @@ impl Reading {
         if self.is_over(now, span) { Reading::EMPTY } else { self }
     }
 
+    /// Returns for how many seconds it still lasts, all of them in the first one.
+    pub fn remaining(self, now: Tick, span: Seconds) -> Seconds {
+        let end = self.start.after(span);
+        if self.count == 0 || end <= now {
+            Seconds(0)
+        } else if self.start > now {
+            end.seconds_since(now)
+        } else {
+            Seconds(span.0.saturating_sub(now.seconds_since(self.start).0))
+        }
+    }
+
     fn unpack(word: u64) -> Reading {
         Reading { start: Tick((word >> 32) as u32), count: word as u32 }
     }
@@ -84,6 +96,11 @@ impl Window {
     /// Forgets everything, for a row that gets another owner.
     pub fn reset(&self) {
         self.0.store(Reading::EMPTY.pack(), Ordering::Relaxed);
+    }
+
+    /// Puts this reading in the place of whatever is there.
+    pub fn set(&self, reading: Reading) {
+        self.0.store(reading.pack(), Ordering::Relaxed);
     }
 
     /// Changes the word to what `change` makes of it, which may be asked more than once.
@@ -142,6 +159,24 @@ mod tests {
         let window = Window::default();
         window.add(u32::MAX - 1, at(10), SPAN);
         assert_eq!(window.add(40_000, at(10), SPAN).count, u32::MAX);
+    }
+
+    #[test]
+    fn what_remains_is_counted_in_whole_seconds_since_the_start() {
+        let reading = Reading { start: at(10), count: 1 };
+        for (millis, remaining) in [
+            (9_000, 5),
+            (10_000, 4),
+            (10_900, 4),
+            (11_000, 3),
+            (13_900, 1),
+            (14_000, 0),
+            (99_000, 0),
+        ] {
+            let now = Tick::from_millis(millis);
+            assert_eq!(reading.remaining(now, SPAN), Seconds(remaining), "{millis}");
+        }
+        assert_eq!(Reading::EMPTY.remaining(Tick(1), SPAN), Seconds(0));
     }
 
     #[test]

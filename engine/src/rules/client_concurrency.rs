@@ -3,12 +3,14 @@
 //! Spec: client.md, QS_ClientEventRequestLimit. Phases: admit (count, judge); given back with all that a
 //! request has on loan.
 
-use crate::context::{Exchange, Letter};
+use crate::context::{Exchange, Letter, Moment};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
+use crate::store::clients::RowId;
 use crate::store::unit::Unit;
+use crate::time::Seconds;
 use crate::values::{Capacity, MAX_NUMBER, number};
-use crate::verdict::{Violation, Words};
+use crate::verdict::{Restraint, Violation, Words};
 use core::ffi::CStr;
 
 /// As written.
@@ -81,6 +83,20 @@ impl Policy {
     pub fn is_event(&self, exchange: &Exchange<'_>) -> bool {
         self.max.is_some() && exchange.request.variable(EVENT).is_some()
     }
+}
+
+/// Tells whether a client's next request would be denied.
+pub fn restraint(policy: &Policy, moment: &Moment<'_>, row: RowId) -> Option<Restraint<'static>> {
+    let limit = policy.max?;
+    let count = moment.store.clients.requests(row.0)?.count();
+    (count >= limit && !moment.store.clients.is_vip(row)).then_some(Restraint {
+        directive: "QS_ClientEventRequestLimit",
+        variable: None,
+        count,
+        limit,
+        remaining: Seconds(0),
+        since: moment.now,
+    })
 }
 
 /// Counts a request and judges it (I.13). A request that is denied counts until it is answered.

@@ -2,6 +2,8 @@
 //! denied. Whom a request is counted for may be said by a header (client_identity.rs).
 //! Spec: client.md, QS_ClientEventLimitCount. Phases: admit (count, judge), finish (count).
 
+pub mod by_hand;
+
 use crate::context::{Exchange, Letter, Moment, RequestView};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
@@ -248,12 +250,16 @@ impl Rule {
         reading
     }
 
-    fn violation(&self, reading: Reading, now: Tick) -> Violation {
-        let Written { variable, max, condition, .. } = &self.written;
-        let directive = match condition {
+    fn directive(&self) -> &'static str {
+        match self.written.condition {
             None => "QS_ClientEventLimitCount",
             Some(_) => "QS_CondClientEventLimitCount",
-        };
+        }
+    }
+
+    fn violation(&self, reading: Reading, now: Tick) -> Violation {
+        let Written { variable, max, .. } = &self.written;
+        let directive = self.directive();
         // Only a limit of 0 denies those that have no window.
         let age = if reading.count == 0 { 0 } else { now.seconds_since(reading.start).0 };
         let text = format!(

@@ -2,6 +2,8 @@
 //! Spec: client.md, QS_ClientEventBlockCount. Phases: arrive (judge), connect (hold the client's row),
 //! admit (count, judge), finish (count), disconnect (count, release).
 
+pub mod by_hand;
+
 use crate::atomic::Ordering;
 use crate::client::exempt::{self, Exempt};
 use crate::client::identity::Peer;
@@ -250,14 +252,18 @@ pub fn release(
     let record = connection.leases(moment.store);
     if let Some(row_id) = connection.client_row {
         let clients = &moment.store.clients;
-        let reading = clients.row(row_id).map(|row| row.block.look());
-        let end = policy.block.zip(reading).and_then(|(limit, reading)| {
-            (reading.count >= limit.max).then(|| reading.start.after(limit.span))
-        });
+        let end = worth(policy, moment, row_id);
         let end = end.max(other_end).unwrap_or(moment.now).max(moment.now);
         clients.keep_no_longer(row_id, end);
         clients.give(row_id, &record.client, moment.now);
     }
+}
+
+/// Returns until when a client's block makes its row worth keeping.
+pub fn worth(policy: &Policy, moment: &Moment<'_>, row: RowId) -> Option<Tick> {
+    let (limit, row) = policy.block.zip(moment.store.clients.row(row))?;
+    let reading = row.block.look();
+    (reading.count >= limit.max).then(|| reading.start.after(limit.span))
 }
 
 /// Counts a request's block event, once.

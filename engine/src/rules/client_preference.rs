@@ -8,9 +8,12 @@ use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::report::rows::{Row, Unit};
 use crate::report::{Picture, ServerView, StatusRows};
-use crate::store::marks::{CLASSES, Judgement, Standing, flag};
+use crate::store::clients::RowId;
+use crate::store::marks::{CLASSES, Judgement, LOW_PRIORITY as A_DAY, Standing, flag};
+use crate::store::slots;
+use crate::time::Seconds;
 use crate::values::{Capacity, MAX_NUMBER, Problem, Unreachable, number};
-use crate::verdict::{Violation, Words};
+use crate::verdict::{Restraint, Violation, Words};
 use core::ffi::CStr;
 
 /// As written.
@@ -70,7 +73,7 @@ const LOW_PRIORITY: &CStr = c"QS_ClientLowPrio";
 
 /// The penalty of a client that nothing is known of, and what they are parts of.
 const PENALTY_OF_UNKNOWN: u32 = 4;
-const WHOLE_PENALTY: i64 = 12;
+const WHOLE_PENALTY: u64 = 12;
 /// What each flag adds to it while a client has low priority.
 const PENALTIES: [(u8, u32); 5] = [
     (flag::SLOW, 1),
@@ -231,11 +234,38 @@ pub fn judge(policy: &Policy, connection: &Connection) -> Option<Violation> {
     }
     let penalty = penalty(connection.standing);
     let free = i64::from(max_clients) - i64::from(current);
-    let reserved = (i64::from(max_clients) - i64::from(above)) * i64::from(penalty) / WHOLE_PENALTY;
-    (free < reserved).then(|| {
+    (free < i64::from(reserved(max_clients, above, penalty))).then(|| {
         let flags = connection.standing.flags;
         Violation::new(&LESS_WELCOME, Words::Penalty { penalty, flags, max: above, current })
     })
+}
+
+/// Tells whether a client's next connection would be refused; of one without a row nothing is known.
+pub fn restraint(
+    policy: &Policy,
+    moment: &Moment<'_>,
+    row: Option<RowId>,
+) -> Option<Restraint<'static>> {
+    let Preference { above, max_clients } = policy.preference?;
+    let (clients, now) = (&moment.store.clients, moment.now);
+    let standing = row.map_or(Standing::default(), |row| clients.standing(row, now));
+    let count = moment.store.scopes.open(slots::ALL).saturating_add(1);
+    let limit = max_clients.saturating_sub(reserved(max_clients, above, penalty(standing)));
+    let since = row.and_then(|row| clients.low_since(row, now));
+    (count > above.max(limit) && !standing.is_vip).then(|| Restraint {
+        directive: "QS_ClientPrefer",
+        variable: None,
+        count,
+        limit: limit.max(above),
+        remaining: since.map_or(Seconds(0), |since| since.after(A_DAY).seconds_since(now)),
+        since: since.unwrap_or(now),
+    })
+}
+
+/// How many connections are kept free of a client.
+fn reserved(max_clients: u32, above: u32, penalty: u32) -> u32 {
+    let all = u64::from(max_clients.saturating_sub(above));
+    u32::try_from(all * u64::from(penalty) / WHOLE_PENALTY).unwrap_or(u32::MAX)
 }
 
 /// How many twelfths of the connections above the threshold are kept free of this client.

@@ -1,13 +1,15 @@
 //! How fast one client may be: events per second, and how long who is faster has to wait.
 //! Spec: client.md, QS_ClientEventPerSecLimit. Phases: admit (count, hold up).
 
-use crate::context::{Exchange, Letter};
+use crate::context::{Exchange, Letter, Moment};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::meter::pace::{self, Change, MAX_DELAY};
+use crate::store::clients::RowId;
 use crate::store::columns::{Column, Columns};
+use crate::time::Seconds;
 use crate::values::{Capacity, MAX_NUMBER, number};
-use crate::verdict::Violation;
+use crate::verdict::{Restraint, Violation};
 use crate::waiting::{self, Places};
 use core::ffi::CStr;
 
@@ -105,6 +107,21 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+/// Tells whether a client is held up: how many events a second it has had lately.
+pub fn restraint(policy: &Policy, moment: &Moment<'_>, row: RowId) -> Option<Restraint<'static>> {
+    let limit = policy.limit?;
+    let word = moment.store.clients.columns().cell(policy.column?, row.0)?;
+    let (delay, events, since) = pace::look(word);
+    (delay.0 > 0).then(|| Restraint {
+        directive: "QS_ClientEventPerSecLimit",
+        variable: None,
+        count: events / moment.now.seconds_since(since).0.max(1),
+        limit,
+        remaining: Seconds(0),
+        since,
+    })
 }
 
 /// Counts an event, and holds up who is too fast (I.16). The peer is counted, whatever a header says.

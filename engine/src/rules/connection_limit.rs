@@ -3,6 +3,7 @@
 
 use crate::atomic::Ordering;
 use crate::client::exempt::{self, Exempt};
+use crate::client::identity::Peer;
 use crate::context::{Connection, Moment};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Fold, Level, LogEvent};
@@ -10,8 +11,9 @@ use crate::report::rows::{Row, Unit};
 use crate::report::{Picture, ServerView, StatusRows};
 use crate::store::lease::Lease;
 use crate::store::slots;
+use crate::time::Seconds;
 use crate::values::{Capacity, MAX_NUMBER, NumberOrPercent, Unreachable, number};
-use crate::verdict::{Violation, Words};
+use crate::verdict::{Restraint, Violation, Words};
 
 /// As written.
 #[derive(Clone, Debug, Default)]
@@ -288,6 +290,29 @@ pub fn judge_address(
         let row = connection.peer_row.and_then(|row| moment.store.peers.row(row));
         let denials = row.map_or(1, |row| row.suppressed.fetch_add(1, Ordering::Relaxed) + 1);
         over_address_limit(max, current, Fold::of(denials))
+    })
+}
+
+/// Tells whether an address's next connection to a server would be refused.
+pub fn restraint(
+    policy: &Policy,
+    moment: &Moment<'_>,
+    scope: u32,
+    peer: Peer,
+    is_vip: bool,
+) -> Option<Restraint<'static>> {
+    let (limit, store) = (policy.per_address?, moment.store);
+    let row = store.peers.row(store.peers.peek(scope, peer.counted(store.prefix))?)?;
+    let count = row.open_connections();
+    let is_vip = is_vip || exempt::contains(&policy.exempt, peer.0, &peer.0.to_string());
+    let is_busy = store.scopes.open(slots::ALL).saturating_add(1) >= policy.per_address_from;
+    (count >= limit && is_busy && (!is_vip || policy.ignore_vip)).then_some(Restraint {
+        directive: "QS_SrvMaxConnPerIP",
+        variable: None,
+        count,
+        limit,
+        remaining: Seconds(0),
+        since: moment.now,
     })
 }
 

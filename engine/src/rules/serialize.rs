@@ -2,15 +2,16 @@
 //! Spec: client.md QS_ClientSerialize, connection.md QS_SrvSerialize, improvements.md 1.2, 2.5, 3.14.
 //! Phases: admit (wait for the turn), answered and finish (give it back).
 
-use crate::context::{Exchange, Letter};
+use crate::context::{Exchange, Letter, Moment};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
+use crate::store::clients::RowId;
 use crate::store::owned;
 use crate::store::rules::Rules;
 use crate::store::unit::Unit;
 use crate::time::Seconds;
 use crate::values::{Capacity, Problem, seconds};
-use crate::verdict::Violation;
+use crate::verdict::{Restraint, Violation};
 use crate::waiting::{self, Places, Turn};
 use core::ffi::CStr;
 
@@ -139,6 +140,19 @@ impl Policy {
     pub fn is_by_client(&self, exchange: &Exchange<'_>) -> bool {
         self.by_client && exchange.request.variable(BY_CLIENT).is_some()
     }
+}
+
+/// Tells whether a client's next request would have to wait.
+pub fn restraint(policy: &Policy, moment: &Moment<'_>, row: RowId) -> Option<Restraint<'static>> {
+    let count = moment.store.clients.turn(row.0).filter(|_| policy.by_client)?.count();
+    (count > 0).then_some(Restraint {
+        directive: "QS_ClientSerialize",
+        variable: None,
+        count,
+        limit: 1,
+        remaining: Seconds(0),
+        since: moment.now,
+    })
 }
 
 /// Waits for the turn of the client (I.14).

@@ -267,6 +267,15 @@ impl<'a> Clients<'a> {
         self.key(id.0) > now
     }
 
+    /// Returns when a row was last used; `None` where a mark hides that. For display.
+    pub fn last_use(&self, id: RowId, now: Tick) -> Option<Tick> {
+        let row = self.row(id)?;
+        if row.open_connections() > 0 {
+            return Some(now);
+        }
+        Some(self.key(id.0)).filter(|key| *key <= now)
+    }
+
     /// Says that a row is worth keeping until `end` and no longer: its mark was taken away, or it is
     /// about to be given back and somebody may have put it behind all others while it was held. Except for
     /// what marks.rs knows of it.

@@ -32,6 +32,8 @@ pub mod flag {
     pub const LIMITED: u8 = 0x10;
     /// It let the server wait for a request in vain.
     pub const TIMED_OUT: u8 = 0x20;
+    /// An administrator said so: whatever is bad.
+    pub const BY_HAND: u8 = 0xfd;
 }
 
 /// What may be remembered of clients.
@@ -40,6 +42,8 @@ pub mod wanted {
     pub const VIPS: u32 = 1;
     /// Which of them have low priority, and what they ask for.
     pub const PREFERENCE: u32 = 2;
+    /// What an administrator says of them.
+    pub const BY_HAND: u32 = 4;
 }
 
 const VIP: u64 = 1 << 8;
@@ -198,7 +202,8 @@ impl<'a> Marks<'a> {
 
 impl<'a> Clients<'a> {
     /// Says what a configuration wants to be remembered. Only the parent calls this, before any child of that
-    /// configuration runs.
+    /// configuration runs; or who holds the row that he is about to mark: nobody can give that row to another
+    /// address without having seen this.
     pub fn remember(&self, what: u32) {
         if let Some(word) = self.marks().in_use.first().filter(|_| what != 0) {
             word.fetch_or(what, Ordering::Relaxed);
@@ -249,6 +254,40 @@ impl<'a> Clients<'a> {
             mark.update(|word| word | VIP);
             self.keep(row, Tick(u32::MAX));
         }
+    }
+
+    /// Privileges the client of a held row, or does so no more, whatever is configured.
+    pub fn set_vip(&self, row: RowId, is_vip: bool) {
+        if is_vip {
+            self.remember(wanted::BY_HAND);
+            self.keep(row, Tick(u32::MAX));
+        }
+        if let Some(mark) = self.marks().of(row.0) {
+            mark.update(|word| if is_vip { word | VIP } else { word & !VIP });
+        }
+    }
+
+    /// Gives the client of a held row low priority for a day, for all that there is, or no more.
+    pub fn set_low(&self, row: RowId, is_low: bool, now: Tick) {
+        if is_low {
+            self.remember(wanted::BY_HAND);
+            self.keep(row, now.after(LOW_PRIORITY));
+        }
+        if let Some(mark) = self.marks().of(row.0) {
+            mark.update(|word| {
+                if is_low {
+                    word & VIP | u64::from(flag::BY_HAND) | u64::from(now.0) << 32
+                } else {
+                    word & (VIP | u64::from(flag::NORMAL_CONTENT))
+                }
+            });
+        }
+    }
+
+    /// Returns since when a client has low priority, if it has.
+    pub fn low_since(&self, row: RowId, now: Tick) -> Option<Tick> {
+        let word = unless_over(self.marks().of(row.0).map_or(0, Mark::word), now);
+        Some(since(word)).filter(|since| *since != Tick(0))
     }
 
     /// Tells whether a client is privileged.

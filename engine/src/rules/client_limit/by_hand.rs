@@ -1,0 +1,84 @@
+//! Blocks that an administrator sets and takes away: the very ones that events set.
+
+use super::{BlockLimit, Policy};
+use crate::atomic::Ordering;
+use crate::client::identity::Peer;
+use crate::context::Moment;
+use crate::meter::window::Reading;
+use crate::store::clients::RowId;
+use crate::time::{Seconds, Tick};
+use crate::verdict::Restraint;
+
+/// How many events more than would do a block by hand counts, so that what is taken back does not end it.
+const MORE: u32 = 1000;
+
+/// Returns what is counted of a client, also when it is over, and for how long it still counts.
+pub fn look(policy: &Policy, moment: &Moment<'_>, row: RowId) -> (u32, Seconds) {
+    let reading = reading(moment, row);
+    let remaining = policy.block.map(|limit| reading.remaining(moment.now, limit.span));
+    (reading.count, remaining.unwrap_or(Seconds(0)))
+}
+
+/// Blocks the client of a held row from now on.
+pub fn block(limit: BlockLimit, moment: &Moment<'_>, row: RowId) {
+    set(limit, moment, row, Reading { start: moment.now, count: limit.max.saturating_add(MORE) });
+}
+
+/// Forgets all events of the client of a held row.
+pub fn unblock(moment: &Moment<'_>, row: RowId) {
+    if let Some(row) = moment.store.clients.row(row) {
+        row.block.reset();
+        row.suppressed.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Blocks the client of a held row until a moment, unless it is blocked for longer already.
+pub fn block_until(limit: BlockLimit, moment: &Moment<'_>, row: RowId, end: Tick, count: u32) {
+    let reading = reading(moment, row);
+    let is_blocked = reading.count >= limit.max && !reading.is_over(moment.now, limit.span);
+    if is_blocked && reading.start.after(limit.span) >= end {
+        return;
+    }
+    // It may begin before the server did; and later than now, where the list is of a server that blocks for longer.
+    set(limit, moment, row, Reading { start: end.before(limit.span), count: count.max(limit.max) });
+}
+
+/// Tells whether a client is blocked, whether or not it is exempt.
+pub fn restraint(policy: &Policy, moment: &Moment<'_>, row: RowId) -> Option<Restraint<'static>> {
+    let limit = policy.block?;
+    let reading = reading(moment, row);
+    let is_blocked = reading.count >= limit.max && !reading.is_over(moment.now, limit.span);
+    is_blocked.then(|| Restraint {
+        directive: "QS_ClientEventBlockCount",
+        variable: None,
+        count: reading.count,
+        limit: limit.max,
+        remaining: reading.remaining(moment.now, limit.span),
+        since: reading.start.min(moment.now),
+    })
+}
+
+/// Returns until when a client is blocked, and by how many events, if it is.
+pub fn blocked_until(policy: &Policy, moment: &Moment<'_>, row: RowId) -> Option<(Tick, u32)> {
+    let limit = policy.block?;
+    let reading = reading(moment, row);
+    let end = reading.start.after(limit.span);
+    (reading.count >= limit.max && end > moment.now).then_some((end, reading.count))
+}
+
+/// Tells whether a block would hold for a peer.
+pub fn is_exempt(policy: &Policy, peer: Peer) -> bool {
+    super::is_exempt(policy, peer, &peer.0.to_string())
+}
+
+fn reading(moment: &Moment<'_>, row: RowId) -> Reading {
+    let row = moment.store.clients.row(row);
+    row.map_or(Reading { start: Tick(0), count: 0 }, |row| row.block.look())
+}
+
+fn set(limit: BlockLimit, moment: &Moment<'_>, id: RowId, reading: Reading) {
+    if let Some(row) = moment.store.clients.row(id) {
+        row.block.set(reading);
+        moment.store.clients.keep(id, reading.start.after(limit.span));
+    }
+}
