@@ -7,8 +7,8 @@ import time
 IP_BIND_ADDRESS_NO_PORT = 24
 KNOWN = "127.0.0.1"
 MARKER = "127.0.0.2"
-REQUEST = b"GET / HTTP/1.1\r\nHost: bench.invalid\r\n\r\n"
-LAST_REQUEST = b"GET / HTTP/1.1\r\nHost: bench.invalid\r\nConnection: close\r\n\r\n"
+REQUEST = b"GET /index.html HTTP/1.1\r\nHost: bench.invalid\r\n\r\n"
+LAST_REQUEST = b"GET /index.html HTTP/1.1\r\nHost: bench.invalid\r\nConnection: close\r\n\r\n"
 MARKING_REQUEST = b"PUT / HTTP/1.1\r\nHost: bench.invalid\r\nConnection: close\r\n\r\n"
 BAD_REQUEST = b"GET /missing HTTP/1.1\r\nHost: bench.invalid\r\nConnection: close\r\n\r\n"
 

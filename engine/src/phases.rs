@@ -74,10 +74,13 @@ pub fn connect(
         marks: Marks::default(),
         progress: Progress::new(moment.now),
     };
+    let mut hashed = None;
     if policy.counts_clients() || moment.store.clients.remembers() {
-        client_limit::hold(moment, &mut connection);
+        let client = moment.store.clients.hash(peer.counted(moment.store.prefix));
+        client_limit::hold(moment, &mut connection, client);
+        hashed = Some(client);
     }
-    connection_limit::count(&policy.connection_limit, moment, &mut connection);
+    connection_limit::count(&policy.connection_limit, moment, &mut connection, hashed);
     client_preference::look(&policy.client_preference, moment, &mut connection);
     connection.is_vip = connection.standing.is_vip
         || connection_limit::is_exempt(&policy.connection_limit, &connection, text);
@@ -278,7 +281,7 @@ pub fn admit(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) -
         }
     }
     // I.18 QS_Delay. Who waits is counted meanwhile.
-    delay::pause(policy.server.is_log_only, exchange);
+    delay::pause(&policy.delay, policy.server.is_log_only, exchange);
     Answer::Pass
 }
 
@@ -299,15 +302,32 @@ pub fn fix_up(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) 
 
 /// Tells whether any rule wants to see the head of this request's response: most requests pay nothing.
 pub fn wants_response(rules: Rules<'_>) -> bool {
-    !rules.policy.variable.on_status.is_empty()
-        || rules.policy.variable.on_broken
-        || !rules.policy.response_variable.is_empty()
-        || rules.policy.connection_limit.close_above.is_some()
-        || rules.policy.connection_variable.wants_response()
-        || rules.policy.vip_session.wants_response()
-        || rules.policy.data_rate.wants_response()
+    rules.policy.wants.respond
         || rules.location.is_some_and(|location| !location.variable.is_empty())
         || rules.location.is_some_and(|location| !location.data_rate.is_empty())
+}
+
+/// Tells whether [`read_late`] has anything to do.
+pub fn wants_read_late(rules: Rules<'_>) -> bool {
+    rules.policy.wants.read_late
+}
+
+/// Tells whether [`prepare`] has anything to do.
+pub fn wants_prepare(rules: Rules<'_>, has_body: impl FnOnce() -> bool) -> bool {
+    let wants = rules.policy.wants;
+    let by_location = |location: &LocationSettings| {
+        !location.set_env_if_plus.is_empty() || !location.body_limit.is_empty()
+    };
+    wants.prepare || rules.location.is_some_and(by_location) || (wants.prepare_body && has_body())
+}
+
+/// Tells whether [`fix_up`] has anything to do.
+pub fn wants_fix_up(rules: Rules<'_>, has_user: impl FnOnce() -> bool) -> bool {
+    let wants = rules.policy.wants;
+    let by_location = |location: &LocationSettings| {
+        !location.set_env_if_plus.is_empty() || !location.data_rate.is_empty()
+    };
+    wants.fix_up || rules.location.is_some_and(by_location) || (wants.fix_up_user && has_user())
 }
 
 /// The head of a response goes out (step K, R7). `is_normal` is false for httpd's own error responses,

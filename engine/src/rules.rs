@@ -18,6 +18,7 @@ pub mod delay;
 pub mod event_limit;
 pub mod geo;
 pub mod pages;
+pub mod publication;
 pub mod request_limit;
 pub mod request_log;
 pub mod request_variable;
@@ -71,7 +72,11 @@ macro_rules! families {
 
         /// What is enforced, with everything resolved.
         #[derive(Clone, Debug)]
-        pub struct Policy { $(#[doc(hidden)] pub $family: $family::Policy,)+ }
+        pub struct Policy {
+            $(#[doc(hidden)] pub $family: $family::Policy,)+
+            /// In which phases it has anything to say.
+            pub wants: Wants,
+        }
 
         impl Settings {
             /// Returns these settings of a virtual host, completed by those of the base server.
@@ -84,9 +89,12 @@ macro_rules! families {
             /// Resolves settings, once everything is known.
             pub fn resolve(settings: &Settings, computed: Capacity) -> Policy {
                 let capacity = settings.server.applied(computed);
-                let mut policy =
-                    Policy { $($family: $family::Policy::resolve(&settings.$family, capacity),)+ };
+                let mut policy = Policy {
+                    $($family: $family::Policy::resolve(&settings.$family, capacity),)+
+                    wants: Wants::default(),
+                };
                 policy.know_each_other();
+                policy.wants = Wants::of(&policy);
                 policy
             }
         }
@@ -174,6 +182,8 @@ families!(
     request_log,
     status_log,
     console,
+    delay,
+    publication,
 );
 
 /// Sets directive number `index`, as the configuration says. The error names the directive, the
@@ -210,6 +220,45 @@ pub fn set(
     result.map_err(|problem| format!("{}: {problem}", about.name()))
 }
 
+/// The phases of a request in which a policy has anything to say. In the others it is not asked: finding
+/// out that there is nothing to do costs more than some rules. What a location says is not in it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wants {
+    /// Behind mod_setenvif.
+    pub read_late: bool,
+    /// When the headers are parsed, for a request without a body.
+    pub prepare: bool,
+    /// The same for one that has a body.
+    pub prepare_body: bool,
+    /// Before the content.
+    pub fix_up: bool,
+    /// The same for somebody who is authenticated.
+    pub fix_up_user: bool,
+    /// When the head of the response goes out.
+    pub respond: bool,
+}
+
+impl Wants {
+    fn of(policy: &Policy) -> Wants {
+        let logs = policy.request_variable.logs();
+        let allows = policy.data_rate.allows_by_event();
+        Wants {
+            read_late: logs || policy.set_env_if_plus.has_early(),
+            prepare: logs,
+            prepare_body: policy.body_limit.is_on(),
+            fix_up: logs || allows || policy.set_env_if_plus.has_late(),
+            fix_up_user: policy.vip_session.wants_user(),
+            respond: allows
+                || !policy.variable.on_status.is_empty()
+                || policy.variable.on_broken
+                || !policy.response_variable.is_empty()
+                || policy.connection_limit.close_above.is_some()
+                || policy.connection_variable.wants_response()
+                || policy.vip_session.wants_response(),
+        }
+    }
+}
+
 /// What brings a policy into force: where its rules count.
 pub struct Bound<'a> {
     /// The memory of the server.
@@ -221,7 +270,14 @@ pub struct Bound<'a> {
     /// Says whether a variable is named anywhere in the configuration, or whether anybody may set and read
     /// variables of whom we know nothing.
     pub is_used: &'a dyn Fn(&CStr) -> bool,
+    /// Says whether a variable can be set before a request's content: not only by what looks at the response.
+    pub is_set_early: &'a dyn Fn(&CStr) -> bool,
 }
+
+/// Directives that set a variable when the response is known, not before.
+pub const SETTING_LATE: [&str; 4] =
+    ["QS_SetEnvIfStatus", "QS_SetEnvRes", "QS_SetEnvResHeader", "QS_SetEnvResHeaderMatch"];
+
 /// What an error document, or any target of an internal redirect, takes over from where it came from, and
 /// gives back where it is set there (variables.md 6).
 const INHERITED: [&CStr; 18] = [
@@ -252,13 +308,6 @@ impl Policy {
         INHERITED.into_iter().chain(limits.iter().map(CString::as_c_str))
     }
 
-    /// Asks only for variables that can be set at all; `can_be_set` knows of whom. Until then all are
-    /// asked for.
-    pub fn listen(&mut self, can_be_set: &dyn Fn(&CStr) -> bool) {
-        self.body_limit.listen(can_be_set);
-        self.connection_variable.listen(can_be_set);
-    }
-
     /// Finds the counters of all rules, those of earlier configurations again. `server` is the tag of the
     /// server that counts. Only the parent calls this, when the policy comes into force.
     fn find_rows(
@@ -280,13 +329,22 @@ impl Policy {
         self.request_limit.has_rules() || !self.event_limit.rules.is_empty()
     }
 
-    /// Finds the counters of all rules again, or takes new ones. Only the parent calls this.
+    /// Finds the counters of all rules again, or takes new ones, and learns which variables matter; until
+    /// then all do. Only the parent calls this.
     pub fn bind(&mut self, bound: &Bound<'_>) -> Result<(), String> {
+        let Bound { is_used, is_set_early, .. } = *bound;
+        self.body_limit.bind(is_used);
+        self.connection_variable.bind(is_used);
+        self.delay.bind(is_used);
+        self.publication.bind(is_used);
+        self.client_limit.bind(is_used, is_set_early);
         let columns = bound.store.clients.columns();
         self.client_event_limit.bind(columns, bound.generation, bound.is_used)?;
         self.client_rate.bind(columns, bound.generation)?;
         self.find_rows(bound.store, bound.server, bound.generation)?;
-        self.serialize.bind(&bound.store.rules, bound.server, bound.generation)
+        self.serialize.bind(&bound.store.rules, bound.server, bound.generation)?;
+        self.wants = Wants::of(self);
+        Ok(())
     }
 
     /// Tells families what they have to know of each other, once all are resolved.

@@ -116,7 +116,7 @@ pub fn refused(line: &str) -> String {
 /// Brings a policy into force.
 pub fn bind(policy: &mut Policy, store: &Store<'_>, generation: u32) {
     store.clients.columns().retire(generation);
-    let bound = Bound { store, generation, server: 1, is_used: &|_| true };
+    let bound = Bound { store, generation, server: 1, is_used: &|_| true, is_set_early: &|_| true };
     policy.bind(&bound).expect("room");
 }
 
@@ -217,10 +217,18 @@ impl World {
     /// A request up to its content.
     pub fn begin(&mut self, connection: &Connection, view: &mut View) -> (Answer, Facts) {
         let mut facts = Facts::default();
+        let has_body = view.body != BodyLength::None;
         let answer = self.exchange(connection, view, |rules, exchange| {
             phases::read(rules, exchange, &mut facts);
-            phases::read_late(rules, exchange, &mut facts);
-            match phases::prepare(rules, exchange, &mut facts) {
+            if phases::wants_read_late(rules) {
+                phases::read_late(rules, exchange, &mut facts);
+            }
+            let prepared = if phases::wants_prepare(rules, || has_body) {
+                phases::prepare(rules, exchange, &mut facts)
+            } else {
+                Answer::Pass
+            };
+            match prepared {
                 Answer::Pass => phases::admit(rules, exchange, &mut facts),
                 denied => denied,
             }
@@ -242,7 +250,9 @@ impl World {
             Answer::Pass => status,
         };
         self.exchange(connection, view, |rules, exchange| {
-            phases::respond(rules, exchange, &mut facts, answer == Answer::Pass);
+            if phases::wants_response(rules) {
+                phases::respond(rules, exchange, &mut facts, answer == Answer::Pass);
+            }
             phases::finish(rules, exchange, &mut facts, false);
             phases::release(rules, exchange, &mut facts);
         });

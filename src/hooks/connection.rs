@@ -100,12 +100,15 @@ pub unsafe extern "C" fn pre_connection_late(connection: *mut conn_rec, _: *mut 
         let scope = arrival.config.scope.get();
         let (engine, verdict) =
             phases::connect(arrival.policy, &moment, peer, &connection, scope, &mut arrival.server);
+        let told = &arrival.policy.publication;
+        let address = engine.address_connections.filter(|_| told.address_connections);
+        let country = engine.country.filter(|_| told.country);
         let texts = Texts {
-            all: Text::number(engine.all_connections.into()),
-            server: Text::number(engine.server_connections.into()),
-            address: engine.address_connections.map(|count| Text::number(count.into())),
-            country: engine.country.map(|country| Text::word(country.code())),
-            id: connection_id(connection),
+            all: told.all_connections.then(|| Text::number(engine.all_connections.into())),
+            server: told.server_connections.then(|| Text::number(engine.server_connections.into())),
+            address: address.map(|count| Text::number(count.into())),
+            country: country.map(|country| Text::word(country.code())),
+            id: told.connection_id.then(|| connection_id(connection)),
         };
         let tracked = Tracked {
             connection: engine,

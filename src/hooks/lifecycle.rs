@@ -6,8 +6,7 @@ use crate::ffi::bindings::{self as httpd, apr_pool_t, server_rec};
 use crate::ffi::guard::{Callback, guard};
 use crate::hooks::periodic;
 use crate::httpd::{
-    config_tree, keep_alive, mpm, piped_log::PipedLog, pool::Pool, random, server::Server,
-    users::Users,
+    keep_alive, mpm, piped_log::PipedLog, pool::Pool, random, server::Server, users::Users,
 };
 use crate::monitor;
 use crate::shm::{child, segment};
@@ -104,7 +103,6 @@ fn bring_into_force(base: Server) -> Result<(), String> {
         .iter()
         .map(|(_, config)| {
             let mut policy = Policy::resolve(&config.settings, computed);
-            policy.listen(&config_tree::can_be_set);
             policy.vip_session.use_key(&key);
             policy
         })
@@ -123,6 +121,7 @@ fn bring_into_force(base: Server) -> Result<(), String> {
             generation,
             server: *tag,
             is_used: &|variable| users.may_use(variable),
+            is_set_early: &|variable| users.may_set_early(variable),
         })?;
     }
     let policies: Vec<(Server, &ServerConfig, &Policy)> = owners

@@ -7,6 +7,7 @@ use crate::httpd::connection::{Connection, Text};
 use core::ffi::{CStr, c_int};
 use qos_engine::context::MAX_LETTERS;
 use qos_engine::phases;
+use qos_engine::rules::{Policy, publication};
 
 const DECLINED: c_int = httpd::DECLINED;
 
@@ -19,9 +20,11 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
         // An internally redirected request is logged with the variables of its last part.
         let last = request.last();
         let was_redirected = last.as_ptr() != request.as_ptr();
-        for name in live.rules().policy.inherited().filter(|_| was_redirected) {
-            if let (Some(value), None) = (request.own_variable(name), last.own_variable(name)) {
-                last.set_copied(name, value);
+        if was_redirected {
+            for name in live.rules().policy.inherited() {
+                if let (Some(value), None) = (request.own_variable(name), last.own_variable(name)) {
+                    last.set_copied(name, value);
+                }
             }
         }
         let is_aborted = live.connection().is_some_and(Connection::is_broken_off);
@@ -35,13 +38,18 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
             }
         };
         let tracked = live.tracked();
-        if tracked.config.policy.get().is_some_and(|policy| policy.connection_limit.max.is_some()) {
+        let told = &live.rules().policy.publication;
+        let is_limited = |policy: &Policy| policy.connection_limit.max.is_some();
+        if told.logged_connections && tracked.config.policy.get().is_some_and(is_limited) {
             let open = live.shared().store.scopes.open(tracked.connection.scope);
-            set(c"mod_qos_con", Text::<12>::number(open.into()).as_c());
+            set(publication::LOGGED_CONNECTIONS, Text::<12>::number(open.into()).as_c());
         }
         let known = live.known();
-        if let Some(requests) = known.rule_requests {
-            set(c"mod_qos_cr", Text::<12>::number(requests.into()).as_c());
+        if let Some(requests) = known.rule_requests.filter(|_| told.logged_requests) {
+            set(publication::LOGGED_REQUESTS, Text::<12>::number(requests.into()).as_c());
+        }
+        if !told.logged_letters || known.letters.octets().is_empty() {
+            return DECLINED;
         }
         let mut letters = [0u8; 2 * MAX_LETTERS + 1];
         for (to, letter) in letters.chunks_mut(2).zip(known.letters.octets()) {
@@ -49,10 +57,8 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
                 (*first, *second) = (*letter, b';');
             }
         }
-        if !known.letters.octets().is_empty()
-            && let Ok(letters) = CStr::from_bytes_until_nul(&letters)
-        {
-            set(c"mod_qos_ev", letters);
+        if let Ok(letters) = CStr::from_bytes_until_nul(&letters) {
+            set(publication::LOGGED_LETTERS, letters);
         }
         request_log::write(&live);
         DECLINED

@@ -6,9 +6,10 @@ use crate::ffi::guard::{Callback, guard};
 use crate::httpd::{connection::Connection, keep_alive, request::Request};
 use crate::monitor;
 use core::ffi::c_int;
+use qos_engine::client::countries;
 use qos_engine::context::Marks;
 use qos_engine::phases;
-use qos_engine::rules::{body_limit, geo};
+use qos_engine::rules::{body_limit, publication};
 use qos_engine::verdict::Answer;
 
 const DECLINED: c_int = httpd::DECLINED;
@@ -47,15 +48,18 @@ pub unsafe extern "C" fn post_read_request(request: *mut request_rec) -> c_int {
         let request = live.request;
         let tracked = live.tracked();
         let texts = &tracked.texts;
+        let set = |name, text: Option<_>| {
+            text.into_iter().for_each(|text| request.set_lasting(name, text))
+        };
         if let Some(country) = &texts.country {
-            request.set_lasting(geo::COUNTRY, country);
+            request.set_lasting(countries::VARIABLE, country);
         }
-        request.set_lasting(c"QS_SrvConn", &texts.server);
-        if let Some(address) = &texts.address {
-            request.set_lasting(c"QS_IPConn", address);
+        set(publication::SERVER_CONNECTIONS, texts.server.as_ref());
+        set(publication::ADDRESS_CONNECTIONS, texts.address.as_ref());
+        set(publication::ALL_CONNECTIONS, texts.all.as_ref());
+        if let Some(id) = &texts.id {
+            request.set_lasting(publication::CONNECTION_ID, id);
         }
-        request.set_lasting(c"QS_AllConn", &texts.all);
-        request.set_lasting(c"QS_ConnectionId", &texts.id);
         if let Some(previous) = request.previous() {
             for name in live.rules().policy.inherited() {
                 if let Some(value) = previous.own_variable(name) {
@@ -77,7 +81,9 @@ pub unsafe extern "C" fn post_read_request_late(request: *mut request_rec) -> c_
     static CALLBACK: Callback = Callback::new("post_read_request_late");
     guard(&CALLBACK, DECLINED, || {
         // SAFETY: httpd's argument, alive while the hook runs.
-        if let Some(mut live) = unsafe { Live::of(request) } {
+        if let Some(mut live) = unsafe { Live::of(request) }
+            && phases::wants_read_late(live.rules())
+        {
             live.run(phases::read_late);
         }
         DECLINED
@@ -89,6 +95,9 @@ pub unsafe extern "C" fn header_parser_early(request: *mut request_rec) -> c_int
     // SAFETY: httpd's argument, alive while the hook runs.
     guard(&CALLBACK, DECLINED, || unsafe {
         judge(request, |live| {
+            if !phases::wants_prepare(live.rules(), || live.request.has_body()) {
+                return Answer::Pass;
+            }
             let (answer, watched) = live.run(|rules, exchange, facts| {
                 let answer = phases::prepare(rules, exchange, facts);
                 (answer, body_limit::watched(exchange, &mut facts.body_limit))
@@ -114,7 +123,9 @@ pub unsafe extern "C" fn fixups(request: *mut request_rec) -> c_int {
     static CALLBACK: Callback = Callback::new("fixups");
     guard(&CALLBACK, DECLINED, || {
         // SAFETY: httpd's argument, alive while the hook runs.
-        if let Some(mut live) = unsafe { Live::of(request) } {
+        if let Some(mut live) = unsafe { Live::of(request) }
+            && phases::wants_fix_up(live.rules(), || live.request.has_user())
+        {
             live.run(phases::fix_up);
         }
         DECLINED

@@ -23,24 +23,3 @@ fn text<'a>(text: *const c_char) -> &'a [u8] {
     // SAFETY: C text of the configuration.
     unsafe { CStr::from_ptr(text) }.to_bytes()
 }
-
-/// Tells whether a variable of requests may be set at all: whether its name stands anywhere in the
-/// configuration, or somebody we cannot look into might set it. Who is never set need not be asked for.
-pub fn can_be_set(name: &CStr) -> bool {
-    let name = name.to_bytes();
-    let mut can_be_set = ["mod_lua.c", "mod_perl.c"].into_iter().any(is_loaded);
-    each(&mut |directive, words| {
-        // A file of any directory may then set what it likes.
-        let is_open = directive.eq_ignore_ascii_case(b"AllowOverride")
-            && !words.trim_ascii().eq_ignore_ascii_case(b"None");
-        let is_named = words.windows(name.len()).any(|word| word.eq_ignore_ascii_case(name));
-        can_be_set |= is_open || is_named;
-    });
-    can_be_set
-}
-
-fn is_loaded(module: &str) -> bool {
-    let Ok(module) = std::ffi::CString::new(module) else { return false };
-    // SAFETY: looks a name up in httpd's list of modules.
-    unsafe { !httpd::ap_find_linked_module(module.as_ptr()).is_null() }
-}

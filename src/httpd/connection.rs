@@ -28,18 +28,18 @@ pub struct Tracked {
     pub place: Place,
 }
 
-/// Numbers as C text, written once per connection.
+/// Numbers as C text, written once per connection: those that anybody can read.
 pub struct Texts {
     /// `QS_AllConn`
-    pub all: Text<12>,
+    pub all: Option<Text<12>>,
     /// `QS_SrvConn`
-    pub server: Text<12>,
+    pub server: Option<Text<12>>,
     /// `QS_IPConn`
     pub address: Option<Text<12>>,
     /// `QS_Country`
     pub country: Option<Text<3>>,
     /// `QS_ConnectionId`
-    pub id: Text<44>,
+    pub id: Option<Text<44>>,
 }
 
 /// Digits, or a word, as C text in place. Written by hand: the standard library's formatting of four numbers cost

@@ -125,6 +125,11 @@ impl Request {
             .any(|name| lookup(headers, name).is_some())
     }
 
+    /// Tells whether somebody is authenticated.
+    pub fn has_user(self) -> bool {
+        !self.record().user.is_null()
+    }
+
     /// Returns the status of the response.
     pub fn status(self) -> u16 {
         u16::try_from(self.record().status).unwrap_or(0)

@@ -2,7 +2,9 @@
 //! nobody can set need not be looked for. Decided once for each configuration.
 
 use crate::ffi::bindings as httpd;
+use crate::httpd::config_tree;
 use core::ffi::{CStr, c_char};
+use qos_engine::rules::SETTING_LATE;
 
 /// httpd's own modules that touch no variable but those that the configuration names. Of all others
 /// nothing is known: scripts, proxies to scripts, included files and languages read what they like.
@@ -122,20 +124,16 @@ pub struct Users {
     is_anybody: bool,
     /// The words of all directives, in lower case.
     words: Vec<u8>,
+    /// Of those, what acts before a request's content.
+    early: Vec<u8>,
 }
 
 impl Users {
     /// Looks at the configuration that is being brought into force.
     pub fn of_this_configuration() -> Users {
-        let mut users = Users { is_anybody: has_unknown_modules(), words: Vec::new() };
-        // SAFETY: httpd's tree of that configuration; nobody changes it.
-        let mut open: Vec<*const httpd::ap_directive_t> = vec![unsafe { httpd::ap_conftree }];
-        while let Some(directive) = open.pop() {
-            // SAFETY: null, or a node of that tree.
-            let Some(directive) = (unsafe { directive.as_ref() }) else { continue };
-            users.take(text(directive.directive), text(directive.args));
-            open.extend([directive.next.cast_const(), directive.first_child.cast_const()]);
-        }
+        let is_anybody = has_unknown_modules();
+        let mut users = Users { is_anybody, words: Vec::new(), early: Vec::new() };
+        config_tree::each(&mut |directive, words| users.take(directive, words));
         users
     }
 
@@ -145,15 +143,27 @@ impl Users {
         // A file in any directory may then name what it likes; and QS_LogEnv names all there are.
         let is_open = (is("AllowOverride") || is("AllowOverrideList")) && !says("None");
         self.is_anybody |= is_open || (is("QS_LogEnv") && !says("off"));
-        self.words.extend(words.iter().map(u8::to_ascii_lowercase));
-        self.words.push(b'\n');
+        let words = || words.iter().map(u8::to_ascii_lowercase).chain([b'\n']);
+        self.words.extend(words());
+        if !SETTING_LATE.into_iter().any(is) {
+            self.early.extend(words());
+        }
     }
 
     /// Tells whether anybody may read or set this variable, besides us.
     pub fn may_use(&self, variable: &CStr) -> bool {
-        let name = variable.to_bytes().to_ascii_lowercase();
-        self.is_anybody || name.is_empty() || self.words.windows(name.len()).any(|w| w == name)
+        self.is_anybody || names(&self.words, variable)
     }
+
+    /// Tells whether anybody may set it before a request's content, by more than what looks at the response.
+    pub fn may_set_early(&self, variable: &CStr) -> bool {
+        self.is_anybody || names(&self.early, variable)
+    }
+}
+
+fn names(words: &[u8], variable: &CStr) -> bool {
+    let name = variable.to_bytes().to_ascii_lowercase();
+    name.is_empty() || words.windows(name.len()).any(|w| w == name)
 }
 
 fn has_unknown_modules() -> bool {

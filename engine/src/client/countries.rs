@@ -11,9 +11,13 @@ mod ranges;
 
 use super::address::Address;
 use crate::values::Problem;
+use core::ffi::CStr;
 use core::fmt;
 use core::net::IpAddr;
 use ranges::{Builder, NOWHERE, Ranges, SPLIT};
+
+/// The variable by which requests see where their client is.
+pub const VARIABLE: &CStr = c"QS_Country";
 
 /// A country: two capital letters or digits, or `-`, by which some files say "none".
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -169,3 +169,17 @@ fn everything_is_given_back_at_the_end() {
         (1, 1, Some(1))
     );
 }
+
+#[test]
+fn a_block_event_that_only_a_response_can_set_counts_with_it() {
+    let mut world = World::new("QS_ClientEventBlockCount 2 60");
+    world.policy.client_limit.bind(&|_| true, &|_| false);
+    let connection = world.connect("10.0.0.1").expect("connected");
+    for expected in [Answer::Pass, Answer::Pass, Answer::Deny(500)] {
+        let mut view = View::with("QS_Block", "1");
+        let (answer, facts) = world.begin(&connection, &mut view);
+        assert_eq!(answer, expected, "it is not judged by what its own response will be");
+        world.end(&connection, &mut view, facts, answer, 200);
+    }
+    world.close(connection);
+}

@@ -139,9 +139,14 @@ impl Policy {
         Policy { max: settings.max, is_variable_read: true }
     }
 
-    /// Asks for the variable only where it can be set at all; `can_be_set` knows of whom.
-    pub fn listen(&mut self, can_be_set: &dyn Fn(&CStr) -> bool) {
-        self.is_variable_read = can_be_set(VARIABLE);
+    /// Tells whether any body is limited here.
+    pub fn is_on(&self) -> bool {
+        self.max.is_some() || self.is_variable_read
+    }
+
+    /// Asks for the variable only where it can be set at all; `is_used` knows of whom.
+    pub fn bind(&mut self, is_used: &dyn Fn(&CStr) -> bool) {
+        self.is_variable_read = is_used(VARIABLE);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::context::{Connection, Exchange, Letter, Moment, RequestView};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Fold, Level, LogEvent};
 use crate::meter::window::Reading;
-use crate::store::clients::{CLIENTS, Row, RowId};
+use crate::store::clients::{CLIENTS, Hashed, Row, RowId};
 use crate::store::marks::flag;
 use crate::time::{Seconds, Tick};
 use crate::values::{Capacity, MAX_NUMBER, number, points, seconds};
@@ -37,6 +37,8 @@ pub struct Policy {
     pub block: Option<BlockLimit>,
     /// Addresses that are never refused, though counted.
     pub exempt: Vec<Exempt>,
+    reads_early: bool,
+    reads_decrement: bool,
 }
 
 /// `QS_ClientEventBlockCount`
@@ -121,7 +123,15 @@ impl Policy {
         Policy {
             block: block.map(|(max, span)| BlockLimit { max, span }),
             exempt: settings.exempt.clone(),
+            reads_early: true,
+            reads_decrement: true,
         }
+    }
+
+    /// Asks only for variables that can be set at all. What a response sets is asked for in any case.
+    pub fn bind(&mut self, is_used: &dyn Fn(&CStr) -> bool, is_set_early: &dyn Fn(&CStr) -> bool) {
+        self.reads_early = is_set_early(BLOCK);
+        self.reads_decrement = is_used(BLOCK_DECREMENT);
     }
 }
 
@@ -163,12 +173,11 @@ pub fn judge_arrival(
 }
 
 /// Holds the client's row for as long as the connection lasts.
-pub fn hold(moment: &Moment<'_>, connection: &mut Connection) {
+pub fn hold(moment: &Moment<'_>, connection: &mut Connection, hashed: Hashed) {
     let record = connection.leases(moment.store);
-    let address = connection.peer.counted(moment.store.prefix);
-    let held = moment.store.clients.hold(
+    let held = moment.store.clients.hold_hashed(
         CLIENTS,
-        address,
+        hashed,
         &record.client,
         moment.child.number(),
         moment.now,
@@ -196,7 +205,9 @@ pub fn count_request(policy: &Policy, exchange: &mut Exchange<'_>) -> Option<Vio
     let ended = before.is_over(moment.now, limit.span) && row.block.clear(before);
     let rest =
         if ended && before.count >= limit.max { end_series(limit, row, before) } else { None };
-    count_event(&moment, limit, (row_id, row), exchange.request);
+    if policy.reads_early {
+        count_event(&moment, limit, (row_id, row), exchange.request);
+    }
     rest
 }
 
@@ -225,7 +236,9 @@ pub fn finish(policy: &Policy, exchange: &mut Exchange<'_>) {
     };
     let (moment, request) = (exchange.moment, &mut *exchange.request);
     let Some(row) = moment.store.clients.row(row_id) else { return };
-    if let Some(value) = request.variable(BLOCK_DECREMENT) {
+    if policy.reads_decrement
+        && let Some(value) = request.variable(BLOCK_DECREMENT)
+    {
         // Until when its row is worth keeping is settled when it is given back.
         row.block.subtract(points(value), moment.now, limit.span);
     }

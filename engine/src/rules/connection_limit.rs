@@ -9,6 +9,7 @@ use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Fold, Level, LogEvent};
 use crate::report::rows::{Row, Unit};
 use crate::report::{Picture, ServerView, StatusRows};
+use crate::store::clients::Hashed;
 use crate::store::lease::Lease;
 use crate::store::slots;
 use crate::time::Seconds;
@@ -235,7 +236,12 @@ impl Policy {
 }
 
 /// Counts a new connection, whatever becomes of it, and notes what it saw.
-pub fn count(policy: &Policy, moment: &Moment<'_>, connection: &mut Connection) {
+pub fn count(
+    policy: &Policy,
+    moment: &Moment<'_>,
+    connection: &mut Connection,
+    hashed: Option<Hashed>,
+) {
     let store = moment.store;
     // Not `leases`: the numbers of the same connection are written meanwhile.
     let record = connection.record.and_then(|id| store.children.record(id));
@@ -248,10 +254,10 @@ pub fn count(policy: &Policy, moment: &Moment<'_>, connection: &mut Connection) 
             record.scope.take(counter, connection.scope).unwrap_or(u32::MAX);
     }
     if policy.per_address.is_some() {
-        let address = connection.peer.counted(store.prefix);
-        let held = store.peers.hold(
+        let address = || connection.peer.counted(store.prefix);
+        let held = store.peers.hold_hashed(
             connection.scope,
-            address,
+            hashed.unwrap_or_else(|| store.peers.hash(address())),
             &record.peer,
             moment.child.number(),
             moment.now,

@@ -69,11 +69,11 @@ impl Policy {
         Policy { reads_keep_alive: true, reads_timeout: true, reads_dscp: true }
     }
 
-    /// Asks only for variables that can be set at all; `can_be_set` knows of whom.
-    pub fn listen(&mut self, can_be_set: &dyn Fn(&CStr) -> bool) {
-        self.reads_keep_alive = can_be_set(KEEP_ALIVE_TIMEOUT) || can_be_set(MAX_KEEP_ALIVE);
-        self.reads_timeout = can_be_set(TIMEOUT);
-        self.reads_dscp = can_be_set(DSCP);
+    /// Asks only for variables that can be set at all; `is_used` knows of whom.
+    pub fn bind(&mut self, is_used: &dyn Fn(&CStr) -> bool) {
+        self.reads_keep_alive = is_used(KEEP_ALIVE_TIMEOUT) || is_used(MAX_KEEP_ALIVE);
+        self.reads_timeout = is_used(TIMEOUT);
+        self.reads_dscp = is_used(DSCP);
     }
 
     /// Tells whether a response can change anything.

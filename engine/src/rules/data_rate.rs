@@ -319,8 +319,8 @@ impl Policy {
         }
     }
 
-    /// Tells whether the head of a response says anything: it may set a variable.
-    pub fn wants_response(&self) -> bool {
+    /// Tells whether a variable lets requests be slow.
+    pub fn allows_by_event(&self) -> bool {
         self.rule.is_some() && !self.off_events.is_empty()
     }
 
@@ -339,6 +339,7 @@ pub fn begin(policy: &Policy, connection: &Connection, facts: &mut Facts) {
 }
 
 /// Lets a request be slow that has one of the variables.
+#[inline]
 pub fn allow_by_event(
     policy: &Policy,
     location: Option<&LocationSettings>,

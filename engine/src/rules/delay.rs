@@ -1,15 +1,61 @@
 //! QS_Delay: a request that is told to wait. Spec: request-limits.md 6. Phase: admit, last (I.18).
 
 use crate::context::{Exchange, Letter};
+use crate::directive::Directive;
+use crate::log_event::LogEvent;
 use crate::time::Millis;
-use crate::values::leading_number;
+use crate::values::{Capacity, leading_number};
+use core::ffi::CStr;
+
+const DELAY: &CStr = c"QS_Delay";
+
+/// Nothing of this family is written: it has a variable only.
+#[derive(Clone, Debug, Default)]
+pub struct Settings;
+
+/// Nothing of this family stands in a location.
+pub type LocationSettings = ();
+
+/// Nothing is kept of one request.
+pub type Facts = ();
+
+/// Whether the variable is asked for: always, unless told that nobody can set it.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    is_read: bool,
+}
+
+/// This family has no events.
+pub const LOG_EVENTS: &[&LogEvent] = &[];
+
+/// It has no directives.
+pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[];
+
+impl Settings {
+    /// Completes a virtual host's settings by the base server's.
+    pub fn over(&self, _: &Settings) -> Settings {
+        Settings
+    }
+}
+
+impl Policy {
+    /// Resolves settings.
+    pub fn resolve(_: &Settings, _: Capacity) -> Policy {
+        Policy { is_read: true }
+    }
+
+    /// Asks for the variable only where it can be set at all; `is_used` knows of whom.
+    pub fn bind(&mut self, is_used: &dyn Fn(&CStr) -> bool) {
+        self.is_read = is_used(DELAY);
+    }
+}
 
 /// Holds a request up for the milliseconds that its variable says; in log-only mode nothing happens.
-pub fn pause(is_log_only: bool, exchange: &mut Exchange<'_>) {
-    if is_log_only {
+pub fn pause(policy: &Policy, is_log_only: bool, exchange: &mut Exchange<'_>) {
+    if is_log_only || !policy.is_read {
         return;
     }
-    let span = exchange.request.variable(c"QS_Delay").and_then(leading_number);
+    let span = exchange.request.variable(DELAY).and_then(leading_number);
     if let Some(span) = span.filter(|span| *span > 0) {
         exchange.add_letter(Letter::Delayed);
         exchange.moment.now = exchange.request.pause(Millis(span));
@@ -46,6 +92,17 @@ mod tests {
             let letters = if expected > 0 { "L" } else { "" };
             assert_eq!(paused("", value), (expected, letters.to_owned()), "{value:?}");
         }
+    }
+
+    #[test]
+    fn what_nobody_can_set_is_not_asked_for() {
+        let mut world = World::new("");
+        world.policy.delay.bind(&|_| false);
+        let connection = world.connect("10.0.0.1").expect("connected");
+        let mut view = View::with("QS_Delay", "700");
+        world.request(&connection, &mut view, 200);
+        world.close(connection);
+        assert_eq!(view.paused, 0);
     }
 
     #[test]

@@ -3,13 +3,12 @@
 //! (another country by header).
 
 use crate::client::address::Address;
-use crate::client::countries::{Countries, Country};
+use crate::client::countries::{self, Countries, Country};
 use crate::context::{Connection, Exchange};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::values::{Capacity, MAX_NUMBER, Problem, Unreachable, number};
 use crate::verdict::{Violation, Words};
-use core::ffi::CStr;
 use std::sync::Arc;
 
 /// As written.
@@ -67,9 +66,6 @@ pub static OTHER_COUNTRY: LogEvent = LogEvent {
 
 /// The events of this family.
 pub const LOG_EVENTS: &[&LogEvent] = &[&NO_DATABASE, &OTHER_COUNTRY];
-
-/// The variable that requests see.
-pub const COUNTRY: &CStr = c"QS_Country";
 
 /// The directives of this family.
 pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
@@ -199,8 +195,10 @@ pub fn judge(policy: &Policy, connection: &Connection) -> Option<Violation> {
 /// Sets a request's country to that of another address than the connection's (B.2).
 pub fn tell(policy: &Policy, address: Address, exchange: &mut Exchange<'_>) {
     match policy.country_of(address) {
-        Some(country) => exchange.request.set_variable(COUNTRY, country.code().as_bytes()),
-        None => exchange.request.remove_variable(COUNTRY),
+        Some(country) => {
+            exchange.request.set_variable(countries::VARIABLE, country.code().as_bytes())
+        }
+        None => exchange.request.remove_variable(countries::VARIABLE),
     }
 }
 

@@ -219,6 +219,11 @@ impl Policy {
             logs: settings.logs == Some(true),
         }
     }
+
+    /// Tells whether each phase tells of all variables.
+    pub fn logs(&self) -> bool {
+        self.logs
+    }
 }
 
 /// Sets what the query and other variables ask for, before the request is judged (I.6).

@@ -116,6 +116,16 @@ impl Settings {
     pub fn resolve(settings: &Settings, _: Capacity) -> Policy {
         settings.clone()
     }
+
+    /// Tells whether [`set`] has anything to do.
+    pub fn has_early(&self) -> bool {
+        !self.early.is_empty()
+    }
+
+    /// Tells whether [`set_late`] has anything to do.
+    pub fn has_late(&self) -> bool {
+        !self.late.is_empty()
+    }
 }
 
 impl InLocation for Settings {

@@ -153,6 +153,11 @@ impl Policy {
         self.session.is_some() || self.address_header.is_some() || self.is_address_by_user
     }
 
+    /// Tells whether somebody who is authenticated becomes a VIP.
+    pub fn wants_user(&self) -> bool {
+        self.is_address_by_user || self.session.as_ref().is_some_and(|s| s.is_by_user)
+    }
+
     /// Tells whether addresses are marked, and for that remembered.
     pub fn marks_addresses(&self) -> bool {
         self.wants_response()
@@ -217,9 +222,7 @@ pub fn settle(policy: &Policy, exchange: &mut Exchange<'_>) {
 /// Only a request that was let in comes here, with one exception: the page of a refused one, which
 /// inherits the user's name from it, wrong password or not. That one has the status of its error.
 pub fn fix_up(policy: &Policy, exchange: &mut Exchange<'_>, facts: &mut Facts) {
-    let is_wanted =
-        policy.is_address_by_user || policy.session.as_ref().is_some_and(|s| s.is_by_user);
-    if !is_wanted
+    if !policy.wants_user()
         || exchange.request.aspect(Aspect::User).is_none()
         || exchange.request.is_subrequest()
         || exchange.request.status() != 200

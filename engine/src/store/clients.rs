@@ -114,6 +114,13 @@ pub struct Clients<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Secret(pub [u64; 2]);
 
+/// An address with its hash, so that several tables ask for it once.
+#[derive(Clone, Copy, Debug)]
+pub struct Hashed {
+    address: Address,
+    hash: u64,
+}
+
 /// Why an address got no new row.
 enum Failed {
     /// Another child was faster, or the tree of ages is still learning: worth another round.
@@ -212,7 +219,12 @@ impl<'a> Clients<'a> {
     /// Finds an address's row without holding it. What the row says next may already be about
     /// another address; it is for reading, and a wrong answer lasts for one connection.
     pub fn peek(&self, scope: u32, address: Address) -> Option<RowId> {
-        self.find(self.secret.tag(scope, address)).map(|found| RowId(found.row))
+        self.find(self.secret.hash(address).tag(scope)).map(|found| RowId(found.row))
+    }
+
+    /// Hashes an address, for [`Clients::hold_hashed`] of any table of the same server.
+    pub fn hash(&self, address: Address) -> Hashed {
+        self.secret.hash(address)
     }
 
     /// Holds an address's row, made anew when there is none: counts one connection more.
@@ -227,7 +239,19 @@ impl<'a> Clients<'a> {
         child: u32,
         now: Tick,
     ) -> Option<Held> {
-        let tag = self.secret.tag(scope, address);
+        self.hold_hashed(scope, self.hash(address), lease, child, now)
+    }
+
+    /// The same for an address that was hashed before.
+    pub fn hold_hashed(
+        &self,
+        scope: u32,
+        hashed: Hashed,
+        lease: &LeaseWord,
+        child: u32,
+        now: Tick,
+    ) -> Option<Held> {
+        let (tag, address) = (hashed.tag(scope), hashed.address);
         for _ in 0..ROUNDS {
             if let Some(found) = self.find(tag) {
                 if let Some(held) = self.hold_found(tag, found, lease) {
@@ -625,15 +649,26 @@ impl Row {
 }
 
 impl Secret {
-    /// Returns the tag of an address in a scope: SipHash-1-3, never 0.
-    pub fn tag(self, scope: u32, address: Address) -> u64 {
+    /// Hashes an address by SipHash-1-3.
+    pub fn hash(self, address: Address) -> Hashed {
         let (high, low) = address.words();
-        sip_hash::<1, 3>(self.0, [high, low, u64::from(scope)]).max(1)
+        Hashed { address, hash: sip_hash::<1, 3, 2>(self.0, [high, low]) }
     }
 }
 
-/// SipHash with C rounds per word and D at the end, over three whole words.
-fn sip_hash<const C: usize, const D: usize>(key: [u64; 2], words: [u64; 3]) -> u64 {
+impl Hashed {
+    /// Returns the tag of the address in a scope, never 0. Who does not know the hash cannot choose
+    /// scopes, so an even spreading is enough: the last steps of SplitMix64.
+    pub fn tag(self, scope: u32) -> u64 {
+        let mut word = self.hash ^ u64::from(scope).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (word ^ word >> 31).max(1)
+    }
+}
+
+/// SipHash with C rounds per word and D at the end, over N whole words.
+fn sip_hash<const C: usize, const D: usize, const N: usize>(key: [u64; 2], words: [u64; N]) -> u64 {
     let [k0, k1] = key;
     let mut v = [
         k0 ^ 0x736f_6d65_7073_6575,
@@ -641,8 +676,8 @@ fn sip_hash<const C: usize, const D: usize>(key: [u64; 2], words: [u64; 3]) -> u
         k0 ^ 0x6c79_6765_6e65_7261,
         k1 ^ 0x7465_6462_7974_6573,
     ];
-    // The last word of the original carries the length in its top octet; 24 octets here.
-    for word in words.into_iter().chain([24 << 56]) {
+    // The last word of the original carries the length in its top octet.
+    for word in words.into_iter().chain([(N as u64 * 8) << 56]) {
         v[3] ^= word;
         for _ in 0..C {
             v = sip_round(v);

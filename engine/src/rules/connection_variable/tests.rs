@@ -81,7 +81,7 @@ fn packets_are_marked_with_what_six_bits_hold() {
 #[test]
 fn variables_that_nobody_can_set_are_not_asked_for() {
     let mut world = World::new("");
-    world.policy.listen(&|_| false);
+    world.policy.connection_variable.bind(&|_| false);
     assert!(!world.policy.connection_variable.wants_response());
     let connection = world.connect("127.0.0.1").expect("free");
     let mut view = View::with("QS_Timeout", "2").and("QS_Set_DSCP", "2");

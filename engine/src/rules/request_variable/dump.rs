@@ -47,11 +47,17 @@ impl Marker {
     }
 }
 
-/// Tells of all variables, where that is wanted: for finding faults, so it may cost something.
+/// Tells of all variables, where that is wanted.
+#[inline]
 pub fn tell(policy: &Policy, marker: Marker, exchange: &mut Exchange<'_>) {
-    if !policy.logs {
-        return;
+    if policy.logs {
+        tell_all(marker, exchange);
     }
+}
+
+/// For finding faults, so it may cost something.
+#[cold]
+fn tell_all(marker: Marker, exchange: &mut Exchange<'_>) {
     let id = exchange.request.unique_id().to_owned();
     let mut line = format!("mod_qos(210): ENV {} ", marker.text());
     exchange.request.each_variable(&mut |name, value| {

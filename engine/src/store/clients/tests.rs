@@ -47,12 +47,12 @@ fn knows(store: &Store<'_>, number: u32) -> bool {
 
 #[test]
 fn the_hash_is_siphash() {
-    for words in [[0u64, 0, 0], [1, 2, 3], [u64::MAX, 7, 0x1234_5678_9abc_def0]] {
+    for words in [[0u64, 0], [1, 2], [u64::MAX, 0x1234_5678_9abc_def0]] {
         let mut reference = SipHasher::new_with_keys(SECRET.0[0], SECRET.0[1]);
         for word in words {
             reference.write(&word.to_le_bytes());
         }
-        assert_eq!(sip_hash::<2, 4>(SECRET.0, words), reference.finish(), "{words:?}");
+        assert_eq!(sip_hash::<2, 4, 2>(SECRET.0, words), reference.finish(), "{words:?}");
     }
 }
 
