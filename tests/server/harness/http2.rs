@@ -128,13 +128,15 @@ impl Http2Connection {
     /// one that was not answered.
     pub fn get(&mut self, paths: &[&str]) -> Vec<Option<u16>> {
         let first = self.next_stream;
+        // All at once: a server that says goodbye serves what it has seen by then.
+        let mut bytes = Vec::new();
         for path in paths {
             let block = header_block(path);
-            let bytes = frame(HEADERS, END_STREAM | END_HEADERS, self.next_stream, &block);
-            if self.connection.send(&bytes).is_err() {
-                return vec![None; paths.len()];
-            }
+            bytes.extend(frame(HEADERS, END_STREAM | END_HEADERS, self.next_stream, &block));
             self.next_stream += 2;
+        }
+        if self.connection.send(&bytes).is_err() {
+            return vec![None; paths.len()];
         }
         let mut answers: Vec<Option<u16>> = vec![None; paths.len()];
         let mut open = paths.len();

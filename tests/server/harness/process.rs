@@ -42,6 +42,16 @@ pub fn children_of(parent: Pid) -> Vec<Pid> {
     children
 }
 
+/// Tells whether any thread of a process runs, or would if it had a processor.
+pub fn has_running_threads(pid: Pid) -> bool {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    tasks.flatten().any(|task| {
+        let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
+        matches!(state, Some("R" | "D"))
+    })
+}
+
 fn parent_of(pid: Pid) -> Option<Pid> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name, in parentheses, and may hold anything.
