@@ -336,7 +336,9 @@ impl Policy {
         self.body_limit.bind(is_used);
         self.connection_variable.bind(is_used);
         self.delay.bind(is_used);
-        self.publication.bind(is_used);
+        let is_logged = self.request_log.command.is_some();
+        self.publication
+            .bind(&|name| is_used(name) || (is_logged && request_log::READ.contains(&name)));
         self.client_limit.bind(is_used, is_set_early);
         let columns = bound.store.clients.columns();
         self.client_event_limit.bind(columns, bound.generation, bound.is_used)?;

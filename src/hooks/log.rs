@@ -48,17 +48,17 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
         if let Some(requests) = known.rule_requests.filter(|_| told.logged_requests) {
             set(publication::LOGGED_REQUESTS, Text::<12>::number(requests.into()).as_c());
         }
-        if !told.logged_letters || known.letters.octets().is_empty() {
-            return DECLINED;
-        }
-        let mut letters = [0u8; 2 * MAX_LETTERS + 1];
-        for (to, letter) in letters.chunks_mut(2).zip(known.letters.octets()) {
-            if let [first, second] = to {
-                (*first, *second) = (*letter, b';');
+        let letters = known.letters.octets();
+        if told.logged_letters && !letters.is_empty() {
+            let mut octets = [0u8; 2 * MAX_LETTERS + 1];
+            for (to, letter) in octets.chunks_mut(2).zip(letters) {
+                if let [first, second] = to {
+                    (*first, *second) = (*letter, b';');
+                }
             }
-        }
-        if let Ok(letters) = CStr::from_bytes_until_nul(&letters) {
-            set(publication::LOGGED_LETTERS, letters);
+            if let Ok(letters) = CStr::from_bytes_until_nul(&octets) {
+                set(publication::LOGGED_LETTERS, letters);
+            }
         }
         request_log::write(&live);
         DECLINED

@@ -3,7 +3,7 @@
 use crate::hooks::live::Live;
 use crate::httpd::connection::Connection;
 use qos_engine::context::RequestView;
-use qos_engine::rules::request_log::{Entry, LINES_LOST, Line};
+use qos_engine::rules::request_log::{self, Entry, LINES_LOST, Line};
 
 /// Writes the line, where there is a program to read it.
 pub fn write(live: &Live) {
@@ -17,11 +17,11 @@ pub fn write(live: &Live) {
         sent: last.sent(),
         content_length: view.header(c"Content-Length"),
         micros: first.micros_since(),
-        user: view.variable(c"mod_qos_user_id"),
+        user: view.variable(request_log::USER_ID),
         kept: Connection::kept_requests(connection).saturating_sub(1),
-        events: view.variable(c"Event"),
-        letters: view.variable(c"mod_qos_ev"),
-        connections: view.variable(c"QS_AllConn"),
+        events: view.variable(request_log::EVENT),
+        letters: view.variable(request_log::LETTERS),
+        connections: view.variable(request_log::CONNECTIONS),
         server: first.server_name(),
         path: first.path(),
     });

@@ -4,6 +4,7 @@
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::values::{Capacity, Problem};
+use core::ffi::CStr;
 use std::io::Write;
 
 /// As written.
@@ -45,6 +46,17 @@ pub static LINES_LOST: LogEvent = LogEvent {
 
 /// The events of this family.
 pub const LOG_EVENTS: &[&LogEvent] = &[&NO_PROGRAM, &LINES_LOST];
+
+/// The variables that stand in a line.
+pub const READ: [&CStr; 4] = [USER_ID, EVENT, LETTERS, CONNECTIONS];
+/// Of the tracking cookie.
+pub const USER_ID: &CStr = c"mod_qos_user_id";
+/// What the application, or mod_setenvif, calls the request.
+pub const EVENT: &CStr = c"Event";
+/// Letters of what happened.
+pub const LETTERS: &CStr = c"mod_qos_ev";
+/// All open connections.
+pub const CONNECTIONS: &CStr = c"QS_AllConn";
 
 /// What qslog calls the fields of a line.
 const FORMAT: &str = " -f ISBiDUkEQaC";

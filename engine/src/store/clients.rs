@@ -211,7 +211,7 @@ impl<'a> Clients<'a> {
             let is_held = !seen.is_claimed() && seen.count() > 0;
             // A row does not say whose scope it is of, but its tag does.
             let is_of_scope =
-                is_held && row.tag.load(Ordering::Acquire) == self.secret.tag(scope, address);
+                is_held && row.tag.load(Ordering::Acquire) == self.hash(address).tag(scope);
             is_of_scope.then(|| (address, seen.count()))
         })
     }
