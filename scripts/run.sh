@@ -43,7 +43,7 @@ head -c 1000000 /dev/zero >"$run_dir/htdocs/large"
 chmod -R a+rX "$run_dir/htdocs"
 
 {
-    for name in "mpm_$mpm" unixd authz_core dir mime reqtimeout unique_id; do
+    for name in "mpm_$mpm" unixd authz_core authz_host dir mime reqtimeout unique_id; do
         # What is not a file is linked in, or not there at all.
         [ -e "$libexecdir/mod_$name.so" ] &&
             printf 'LoadModule %s_module "%s/mod_%s.so"\n' "$name" "$libexecdir" "$name"
@@ -94,6 +94,10 @@ Ctrl-C ends it. Try in another terminal:
       -o /dev/null -w '%{http_code} ' '$url/large?[1-15]' 2>/dev/null; echo
 
    Each refusal is an offence, too: the second time, the address reaches ten and is shut out.
+
+4. Who is blocked, and how near the limits are, in a browser (or ?auto and ?json with curl):
+
+   $url/qos
 
 Error log: $run_dir/error.log
 Its lines of this module:

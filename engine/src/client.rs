@@ -5,3 +5,4 @@ pub mod countries;
 pub mod exempt;
 pub mod identity;
 mod md5;
+pub mod target;

@@ -13,10 +13,10 @@ mod action;
 mod block_list;
 mod lines;
 mod origin;
-mod target;
 mod why;
 
 use crate::client::identity::Peer;
+use crate::client::target::Target;
 use crate::context::{Aspect, Exchange, Moment};
 use crate::report::{Page, Query};
 use crate::rules::client_event_limit::by_hand::{self as limits, Change};
@@ -27,7 +27,6 @@ use crate::store::clients::{CLIENTS, RowId};
 use crate::time::Tick;
 use action::Action;
 use core::fmt;
-use target::Target;
 
 pub use block_list::LARGEST as LARGEST_BODY;
 

@@ -4,11 +4,18 @@
 //!   Picture            everything there is to show: the store, the rules of each server, the workers
 //!     -> rows          each family tells of its rules
 //!       -> text        `?auto`, also below mod_status
+//!       -> json        `?json`
+//!       -> html        for people, a part of it below mod_status
+//!     -> clients       who is blocked or limited, and what is known of one client
 //! ```
 //! Nothing is held up for a page: it reads counters that others go on changing.
 //! Spec: status-and-console.md 1, 2; additions.md 5.
 
+pub mod clients;
+mod clock;
 pub mod events;
+mod html;
+pub mod json;
 pub mod query;
 pub mod rows;
 pub mod text;
@@ -75,6 +82,10 @@ pub struct Picture<'a> {
     pub epoch_seconds: u64,
     /// The load of the last minute, where the system tells it.
     pub load: Option<f64>,
+    /// How many processors there are.
+    pub processors: u32,
+    /// How many seconds the clock on the wall is ahead of Greenwich's.
+    pub utc_offset: i32,
     /// Where counters live.
     pub store: &'a Store<'a>,
     /// The rules of the base server.
@@ -132,7 +143,8 @@ impl ServerView<'_> {
     /// Returns the addresses that hold its connections, with how many each holds, most first. Only where
     /// connections per address are limited, and counted for this server.
     pub fn addresses(&self, picture: &Picture<'_>) -> Vec<(Address, u32)> {
-        if self.policy.connection_limit.per_address.is_none() || !self.has_own_connection_counters {
+        let is_limited = self.policy.connection_limit.per_address.is_some();
+        if !is_limited || self.is_sharing_base || !self.has_own_connection_counters {
             return Vec::new();
         }
         let mut all: Vec<(Address, u32)> = picture.store.peers.holders(self.scope).collect();
@@ -220,11 +232,33 @@ impl fmt::Display for Shown {
     }
 }
 
+/// The page's icon: a shield.
+const ICON: &[u8] = include_bytes!("report/favicon.ico");
+
 /// Answers the handler `qos-viewer`.
 pub fn view(picture: &Picture<'_>, asked: &Asked<'_>) -> Page {
-    let body = if asked.is_head { String::new() } else { text::render(picture, asked.query) };
-    Page::new("text/plain", body)
+    if asked.path.windows(11).any(|part| part == b"favicon.ico") {
+        let headers = vec![(c"Cache-Control", "public, max-age=2592000".to_owned())];
+        return Page { headers, ..Page::new("image/x-icon", ICON) };
+    }
+    // Who wants only headers does not read: what is new to others stays new.
+    let body = |render: &dyn Fn() -> String| if asked.is_head { String::new() } else { render() };
+    if asked.query.has("auto") {
+        return Page::new("text/plain", body(&|| text::render(picture, asked.query)));
+    }
+    if asked.query.has("json") {
+        return Page::new("application/json", body(&|| json::render(picture, asked.query)));
+    }
+    let page = Page::new("text/html; charset=utf-8", body(&|| html::render(picture, asked)))
+        .and(c"Content-Security-Policy", POLICY)
+        .and(c"X-Content-Type-Options", "nosniff")
+        .and(c"Referrer-Policy", "no-referrer");
+    if asked.query.has("refresh") { page.and(c"Refresh", "10") } else { page }
 }
+
+/// Should anything ever slip into the page that does not belong there: no script runs, and nobody is told.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'self'; \
+                      base-uri 'none'; frame-ancestors 'self'";
 
 /// Adds to what mod_status tells scripts.
 pub fn status_text(picture: &Picture<'_>, asked: &Asked<'_>) -> Page {
@@ -232,8 +266,8 @@ pub fn status_text(picture: &Picture<'_>, asked: &Asked<'_>) -> Page {
 }
 
 /// Adds to what mod_status shows.
-pub fn status_html(_: &Picture<'_>, _: &Asked<'_>) -> Page {
-    Page::new("text/html", "")
+pub fn status_html(picture: &Picture<'_>, _: &Asked<'_>) -> Page {
+    Page::new("text/html", html::section(picture))
 }
 
 #[cfg(test)]

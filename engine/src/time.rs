@@ -49,6 +49,11 @@ impl Tick {
         Tick(u32::try_from(u64::from(self.0).saturating_sub(ticks)).unwrap_or(u32::MAX).max(1))
     }
 
+    /// Returns the seconds from `now` to this moment, begun ones whole, 0 if it lies earlier.
+    pub fn seconds_until(self, now: Tick) -> Seconds {
+        Seconds(self.0.saturating_sub(now.0).div_ceil(Tick::PER_SECOND))
+    }
+
     /// Returns the whole seconds from `earlier` to this moment, 0 if it lies later.
     pub fn seconds_since(self, earlier: Tick) -> Seconds {
         Seconds(self.0.saturating_sub(earlier.0) / Tick::PER_SECOND)
@@ -70,5 +75,7 @@ mod tests {
         assert_eq!(start.before(Seconds(u32::MAX)), Tick(1));
         assert!(Tick::from_millis(0) > Tick(0), "0 is never");
         assert!(Tick::since_start(0).before(Seconds(86_400)) > Tick(1), "there was a time before");
+        let left = |now| start.after(Seconds(4)).seconds_until(Tick(now));
+        assert_eq!((left(161), left(162), left(225)), (Seconds(4), Seconds(4), Seconds(0)));
     }
 }

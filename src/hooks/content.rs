@@ -120,6 +120,8 @@ pub fn picture(shared: &'static Shared) -> Option<Picture<'static>> {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs()),
         load: scoreboard::load(),
+        processors: scoreboard::processors(),
+        utc_offset: scoreboard::utc_offset(),
         store: &shared.store,
         base: base_policy,
         servers: servers.collect(),

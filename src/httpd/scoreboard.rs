@@ -1,4 +1,4 @@
-//! What httpd's workers are at: its scoreboard, read while they write it.
+//! What httpd's workers are at: its scoreboard, read while they write it. And what else pages tell of the machine.
 
 use super::mpm;
 use crate::ffi::bindings as httpd;
@@ -55,4 +55,21 @@ pub fn load() -> Option<f64> {
     // SAFETY: writes at most one number.
     let count = unsafe { libc::getloadavg(loads.as_mut_ptr(), 1) };
     loads.first().copied().filter(|_| count == 1)
+}
+
+/// Returns how many processors there are.
+pub fn processors() -> u32 {
+    std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1))
+}
+
+/// Returns how many seconds the clock on the wall is ahead of Greenwich's.
+pub fn utc_offset() -> i32 {
+    // SAFETY: all zeroes is a good value of both; each call reads the first and writes the second.
+    let (mut now, mut local): (libc::time_t, libc::tm) = unsafe { core::mem::zeroed() };
+    // SAFETY: as above.
+    let result = unsafe {
+        libc::time(&raw mut now);
+        libc::localtime_r(&raw const now, &raw mut local)
+    };
+    if result.is_null() { 0 } else { i32::try_from(local.tm_gmtoff).unwrap_or(0) }
 }

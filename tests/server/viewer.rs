@@ -1,6 +1,6 @@
 //! The status viewer: what it says is what clients know that they did.
 
-use crate::harness::{Gate, Httpd, Mpm, PATIENCE, Response, poll};
+use crate::harness::{Gate, Httpd, Mpm, PATIENCE, Response, poll, wait_until};
 
 const VIEWER: &str = "<Location /qos>\nSetHandler qos-viewer\n</Location>";
 
@@ -213,13 +213,83 @@ fn mod_status_tells_the_same(mpm: Mpm) {
         ours.contains("\nb;localhost;0;QS_AllConn: 1\nb;localhost;0;QS_SrvMaxConn;20[]: 1\n"),
         "{ours}"
     );
+    let text = httpd.newcomer().get("/server-status").served().text();
+    let ours = text.split("<h1>mod_qos ").nth(1).expect("our part");
+    assert!(
+        ours.contains("<h2>localhost:0 (base)</h2>")
+            && ours.contains("max connections</th><td class=\"n\">20<"),
+        "{ours}"
+    );
     let client = httpd.client_of_port(1, "127.0.0.9");
     let text = client.get("/server-status?auto").served().text();
     assert!(text.contains("\nScoreboard: ") && !text.contains("QS_"), "{text}");
     httpd.wait_for_events(72, 1);
 }
 
+fn the_page_shows_who_is_blocked_and_finds_clients(mpm: Mpm) {
+    let httpd = Httpd::on(mpm)
+        .with(VIEWER)
+        .with("QS_ClientEventBlockCount 2 300\nQS_SetEnvIfStatus 404 QS_Block")
+        .with("QS_ClientEventLimitCount 1 100 LOGIN\nSetEnvIf Request_URI ^/login LOGIN")
+        .with("QS_LocRequestLimitMatch \"^/<b>\" 5\nQS_SrvMaxConnPerIP 9")
+        .start();
+    httpd.expect(60).expect(67);
+    for _ in 0..2 {
+        httpd.client("127.0.0.11").get("/not-there").served();
+    }
+    // A response is counted when it is logged, which may be after it was read.
+    wait_until("blocked", PATIENCE, || httpd.client("127.0.0.11").get("/").is_refused());
+    httpd.client("127.0.0.12").get("/login").served();
+    let query = "refresh&address=127.0.0.11&action=search&option=ip";
+    wait_until("nobody is connected but who asks", PATIENCE, || {
+        page(&httpd, query).text().contains("connections per address: 1<")
+    });
+    let response = page(&httpd, query);
+    for (header, value) in [
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Cache-Control", "no-cache"),
+        ("Refresh", "10"),
+        ("X-Content-Type-Options", "nosniff"),
+    ] {
+        assert_eq!(response.header(header), Some(value));
+    }
+    let text = response.text();
+    for part in [
+        "<title>mod_qos - localhost</title>",
+        "<td><a href=\"?address=127.0.0.11\">127.0.0.11</a></td><td class=\"n\">2</td>",
+        "<td title=\"QS_ClientEventLimitCount\">LOGIN</td><td class=\"n\">1</td>",
+        "<th scope=\"row\">blocked (QS_Block, 2)</th><td>2, ",
+        "<td class=\"rule\">^/&lt;b&gt;</td>",
+        "<h2>localhost:0 (base)</h2>",
+    ] {
+        assert!(text.contains(part), "no {part} in\n{text}");
+    }
+    let text = page(&httpd, "address=%3Cscript%3E").text();
+    assert!(text.contains("&lt;script&gt;") && !text.contains("<script"), "{text}");
+    let icon = httpd.newcomer().get("/qos/favicon.ico").served();
+    assert_eq!(icon.header("Content-Type"), Some("image/x-icon"));
+    assert_eq!(icon.header("Cache-Control"), Some("public, max-age=2592000"));
+
+    let response = page(&httpd, "json&option=ip");
+    assert_eq!(response.header("Content-Type"), Some("application/json"));
+    let json: serde_json::Value = serde_json::from_str(&response.text()).expect("JSON");
+    assert_eq!((&json["schema"], &json["max_clients"]), (&1.into(), &32.into()));
+    let workers = json["workers"].as_object().expect("an object");
+    let is_worker = |name: &str| !["busy", "open"].contains(&name);
+    let counts = workers.iter().filter(|(name, _)| is_worker(name)).filter_map(|(_, n)| n.as_u64());
+    assert_eq!(counts.sum::<u64>(), 32, "each worker once: {workers:?}");
+    assert!(workers["write"].as_u64() >= Some(1), "who answers this is at work");
+    let clients = &json["clients"];
+    assert_eq!((&clients["blocked"], &clients["limited"]), (&1.into(), &1.into()));
+    assert_eq!(clients["blocked_clients"][0]["address"], "127.0.0.11");
+    assert!(clients["blocked_clients"][0]["remaining"].as_u64() > Some(280));
+    assert_eq!(clients["limited_clients"][0]["variable"], "LOGIN");
+    assert_eq!(json["denials"].as_array().map(Vec::len), Some(2), "{json}");
+    assert_eq!(json["servers"][0]["addresses"][0]["connections"], 1, "{json}");
+}
+
 on_each_mpm!(
+    the_page_shows_who_is_blocked_and_finds_clients,
     events_are_new_once_and_outlive_a_restart,
     mod_status_tells_the_same,
     auto_tells_what_clients_hold,

@@ -5,8 +5,8 @@
 //!   192.0.2.7 417 1020            address or prefix, seconds left, counter
 //! ```
 
-use super::target::Target;
 use crate::client::address::PrefixBits;
+use crate::client::target::Target;
 use crate::context::Moment;
 use crate::report::Shown;
 use crate::rules::Policy;

@@ -1,8 +1,8 @@
 //! Which rules hold a client, as things are.
 
 use super::lines::epoch_of;
-use super::target::Target;
 use super::{Peer, blocks, limits};
+use crate::client::target::Target;
 use crate::context::Exchange;
 use crate::rules::{
     Policy, client_concurrency, client_preference, client_rate, connection_limit, serialize,

@@ -71,6 +71,11 @@ impl Row {
         self
     }
 
+    /// Tells whether it counts connections, not requests.
+    pub fn is_of_connections(&self) -> bool {
+        self.unit == Unit::Connections
+    }
+
     /// Tells whether as much is there as may be. A limit of 0 is none.
     pub fn is_full(&self) -> bool {
         self.limit > 0 && self.current >= self.limit

@@ -3,6 +3,7 @@
 //! Spec: client.md, QS_ClientEventLimitCount. Phases: admit (count, judge), finish (count).
 
 pub mod by_hand;
+pub mod limits;
 
 use crate::context::{Exchange, Letter, Moment, RequestView};
 use crate::directive::{About, Arity, Directive, Scope};

@@ -214,6 +214,13 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Returns what is configured as usual, in hundredths of all responses.
+    pub fn usual_shares(&self) -> Option<[u32; CLASSES]> {
+        self.usual
+    }
+}
+
 /// Looks at what is known of a new connection's client.
 pub fn look(policy: &Policy, moment: &Moment<'_>, connection: &mut Connection) {
     let clients = &moment.store.clients;

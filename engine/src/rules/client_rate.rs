@@ -5,9 +5,10 @@ use crate::context::{Exchange, Letter, Moment};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::meter::pace::{self, Change, MAX_DELAY};
+use crate::store::Store;
 use crate::store::clients::RowId;
 use crate::store::columns::{Column, Columns};
-use crate::time::Seconds;
+use crate::time::{Millis, Seconds, Tick};
 use crate::values::{Capacity, MAX_NUMBER, number};
 use crate::verdict::{Restraint, Violation};
 use crate::waiting::{self, Places};
@@ -122,6 +123,13 @@ pub fn restraint(policy: &Policy, moment: &Moment<'_>, row: RowId) -> Option<Res
         remaining: Seconds(0),
         since,
     })
+}
+
+/// Returns how many events a second a client has had lately, and for how long it is held up.
+pub fn look(policy: &Policy, store: &Store<'_>, row: RowId, now: Tick) -> Option<(u32, Millis)> {
+    let column = policy.column.filter(|_| policy.limit.is_some())?;
+    let (delay, events, since) = pace::look(store.clients.columns().cell(column, row.0)?);
+    Some((events / now.seconds_since(since).0.max(1), delay))
 }
 
 /// Counts an event, and holds up who is too fast (I.16). The peer is counted, whatever a header says.

@@ -300,6 +300,11 @@ impl<'a> Clients<'a> {
         Some(self.key(id.0)).filter(|key| *key <= now)
     }
 
+    /// Returns how many rows there are.
+    pub fn size(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Says that a row is worth keeping until `end` and no longer: its mark was taken away, or it is
     /// about to be given back and somebody may have put it behind all others while it was held. Except for
     /// what marks.rs knows of it.
