@@ -14,6 +14,8 @@ CARGO_DENY := $(or $(shell command -v cargo-deny),$(TARGET)/tools/bin/cargo-deny
 
 # Debian's names for what a build, a run and the tests need beside cargo and gcc.
 PACKAGES := gcc libc6-dev apache2 apache2-dev libclang-dev curl openssl iproute2
+# What tests alone need: others' parsers of what we write.
+TEST_PACKAGES := python3-prometheus-client
 
 .PHONY: build help deps check deny test engine-tests loom-tests panic-module soak bench demo run install \
 	uninstall docs clean
@@ -45,6 +47,7 @@ $(TARGET)/tools/bin/cargo-deny:
 	rm -rf '$(TARGET)/tools/build'
 
 test: build panic-module check engine-tests loom-tests ## Run everything that must be green (some minutes)
+	@scripts/deps.sh $(TEST_PACKAGES)
 	MOD_QOS_RS_SO='$(MODULE)' MOD_QOS_RS_PANIC_SO='$(PANIC_MODULE)' \
 		$(TEST_CARGO) test --release --locked
 

@@ -24,6 +24,7 @@ use crate::rules::{
 use crate::store::children::Record;
 use crate::store::marks::Standing;
 use crate::store::recent::Denied;
+use crate::store::rules::Outcome;
 use crate::verdict::{Answer, Verdict, Violation};
 
 /// A new connection, before anything is allocated and before any TLS handshake (C1).
@@ -103,9 +104,9 @@ fn judge(
     // In the order of model.md 6. The server's limit before the address's: who is over both is told of the one that holds for all.
     let violations = [
         client_limit::judge_without_row(&policy.client_limit, connection),
-        client_preference::judge(&policy.client_preference, connection),
-        geo::judge(&policy.geo, connection),
-        connection_limit::judge_server(limits, connection),
+        client_preference::judge(&policy.client_preference, moment, connection),
+        geo::judge(&policy.geo, moment, connection),
+        connection_limit::judge_server(limits, moment, connection),
     ];
     for violation in violations.into_iter().flatten() {
         if enforce(policy, moment, connection.peer, &violation, None, sink) == Verdict::Close {
@@ -446,6 +447,12 @@ pub fn tick(
             client_limit::count_connection(&policy.client_limit, moment, holder.connection);
         }
         let is_log_only = policy.server.is_log_only;
+        let outcome = match (finding.is_allowed, is_log_only) {
+            (true, _) => Outcome::Pass,
+            (_, true) => Outcome::LogOnly,
+            _ => Outcome::Deny,
+        };
+        moment.store.rules.count(policy.data_rate.tally, outcome);
         tell_of_slowness(moment, &look, &finding, holder.connection.peer, is_log_only, sink);
         if !finding.is_allowed && !is_log_only {
             marks.set(Marks::CUT_OFF);
@@ -571,7 +578,12 @@ fn enforce(
     sink: &mut dyn LogSink,
 ) -> Verdict {
     let is_log_only = policy.server.is_log_only;
-    let denial = if is_log_only { Denial::LogOnly } else { Denial::Enforced };
+    let (denial, outcome) = if is_log_only {
+        (Denial::LogOnly, Outcome::LogOnly)
+    } else {
+        (Denial::Enforced, Outcome::Deny)
+    };
+    moment.store.rules.count(violation.tally, outcome);
     write(moment, peer, violation, denial, request, sink);
     if is_log_only { Verdict::Pass } else { Verdict::Close }
 }

@@ -7,6 +7,7 @@
 //!       -> json        `?json`
 //!       -> html        for people, a part of it below mod_status
 //!     -> clients       who is blocked or limited, and what is known of one client
+//!       -> metrics     for Prometheus
 //! ```
 //! Nothing is held up for a page: it reads counters that others go on changing.
 //! Spec: status-and-console.md 1, 2; additions.md 5.
@@ -16,6 +17,7 @@ mod clock;
 pub mod events;
 mod html;
 pub mod json;
+pub mod metrics;
 pub mod query;
 pub mod rows;
 pub mod text;

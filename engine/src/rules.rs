@@ -34,6 +34,7 @@ pub mod vip_session;
 use crate::directive::{About, Arguments, InLocation, Place, Scope};
 use crate::log_event::LogEvent;
 use crate::store::marks::wanted;
+use crate::store::rules::Finder;
 use crate::store::{Store, owned};
 use crate::values::{Capacity, Problem};
 use core::ffi::CStr;
@@ -345,8 +346,27 @@ impl Policy {
         self.client_rate.bind(columns, bound.generation)?;
         self.find_rows(bound.store, bound.server, bound.generation)?;
         self.serialize.bind(&bound.store.rules, bound.server, bound.generation)?;
+        let mut finder = Finder::new(&bound.store.rules, bound.server, bound.generation);
+        self.find_tallies(&mut finder);
+        self.pages.tallied = finder.into_found();
         self.wants = Wants::of(self);
         Ok(())
+    }
+
+    /// Finds where rules count their outcomes, in the order in which pages tell of them.
+    fn find_tallies(&mut self, finder: &mut Finder<'_>) {
+        self.connection_limit.find_tallies(finder);
+        self.client_preference.find_tallies(finder);
+        self.geo.find_tallies(finder);
+        self.data_rate.find_tallies(finder);
+        self.client_limit.find_tallies(finder);
+        self.client_event_limit.find_tallies(finder);
+        self.client_rate.find_tallies(finder);
+        self.client_concurrency.find_tallies(finder);
+        self.serialize.find_tallies(finder);
+        self.request_limit.find_tallies(finder);
+        self.event_limit.find_tallies(finder);
+        self.body_limit.find_tallies(finder);
     }
 
     /// Tells families what they have to know of each other, once all are resolved.

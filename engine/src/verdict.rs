@@ -3,6 +3,7 @@
 use crate::client::countries::Country;
 use crate::client::identity::Client;
 use crate::log_event::{Fold, LogEvent};
+use crate::store::rules::{Outcome, Rules, Tally};
 use crate::time::{Seconds, Tick};
 use core::ffi::CStr;
 use core::fmt;
@@ -23,12 +24,37 @@ pub struct Violation {
     pub country: Option<Country>,
     /// Whose fault it is, where that is not the peer.
     pub client: Option<Client>,
+    /// Where the rule counts what becomes of it.
+    pub tally: Tally,
 }
 
 impl Violation {
     /// A violation that is told of in full, and answered like most.
     pub fn new(event: &'static LogEvent, words: Words) -> Violation {
-        Violation { event, words, fold: Fold::Full, status: None, country: None, client: None }
+        Violation {
+            event,
+            words,
+            fold: Fold::Full,
+            status: None,
+            country: None,
+            client: None,
+            tally: Tally::default(),
+        }
+    }
+
+    /// The same, as the finding of a rule that counts its outcomes.
+    #[must_use]
+    pub fn by(self, tally: Tally) -> Violation {
+        Violation { tally, ..self }
+    }
+
+    /// The word of a rule that has counted something: where it found nothing, that is counted here; what
+    /// becomes of a violation, `phases` says.
+    pub fn or_pass(found: Option<Violation>, tally: Tally, rules: &Rules<'_>) -> Option<Violation> {
+        if found.is_none() {
+            rules.count(tally, Outcome::Pass);
+        }
+        found.map(|violation| violation.by(tally))
     }
 
     /// The same, as the fault of whom a header says.

@@ -36,7 +36,9 @@ pub struct Crowded(u32);
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// It is this request's turn, until it gives it back.
+    /// Nobody had it: it is this request's turn, until it gives it back.
+    AtOnce,
+    /// The same, after a wait.
     Taken,
     /// The time was over before.
     TimedOut,
@@ -81,7 +83,7 @@ pub fn take_turn(
     let child = exchange.moment.child;
     let awaited = Awaited::Turn(unit.index());
     if !store.sleepers.is_awaited(awaited) && take(exchange, unit) {
-        return Ok(Turn::Taken);
+        return Ok(Turn::AtOnce);
     }
     exchange.add_letter(Letter::Serialized);
     let place =

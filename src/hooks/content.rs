@@ -48,7 +48,7 @@ pub unsafe extern "C" fn handler(request: *mut request_rec) -> c_int {
         let page = match handler {
             Handler::Viewer => answer(&mut live, report::view),
             Handler::Console => return console::answer(&mut live),
-            Handler::Metrics => None,
+            Handler::Metrics => answer(&mut live, report::metrics::answer),
         };
         page.map_or(DECLINED, |page| asked.send(&page))
     })

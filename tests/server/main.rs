@@ -28,6 +28,7 @@ mod geo;
 mod guide;
 mod http2;
 mod loading;
+mod metrics;
 mod panic;
 mod repeat_offender;
 mod request_limit;

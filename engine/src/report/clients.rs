@@ -185,10 +185,9 @@ pub fn look<'p>(picture: &Picture<'p>, text: &[u8]) -> Option<Known<'p>> {
         .find_map(|address| Some((address, clients.peek(CLIENTS, address)?)))?;
     let row = clients.row(id)?;
     let tally = |reading, max, span| Tally { reading, max, span };
-    let block = base
-        .client_limit
-        .block
-        .map(|BlockLimit { max, span }| tally(row.block.look().unless_over(now, span), max, span));
+    let block = base.client_limit.block.map(|BlockLimit { max, span, .. }| {
+        tally(row.block.look().unless_over(now, span), max, span)
+    });
     let limit = |limit: Limit<'p>| {
         let nothing = Reading { start: Tick(0), count: 0 };
         let reading = limit.reading(store, id, now).unwrap_or(nothing);

@@ -5,6 +5,7 @@
 use crate::context::{BodyLength, Exchange};
 use crate::directive::{About, Arguments, Arity, Directive, InLocation, Scope};
 use crate::log_event::{Level, LogEvent};
+use crate::store::rules::{Finder, Outcome, Tally};
 use crate::values::{Capacity, Problem, octets};
 use crate::verdict::{Violation, Words};
 use core::ffi::CStr;
@@ -28,6 +29,8 @@ pub struct Policy {
     max: Option<u64>,
     /// Whether the variable is asked for: somebody can set it.
     is_variable_read: bool,
+    /// Where outcomes are counted.
+    tally: Tally,
 }
 
 /// What is kept of one request.
@@ -35,6 +38,8 @@ pub struct Policy {
 pub struct Facts {
     /// What holds for this request.
     max: Option<u64>,
+    /// Where the outcome is counted.
+    tally: Tally,
     /// Octets that came, and octets that became of them where the body is unpacked.
     received: [u64; 2],
     /// It is counted while it is read.
@@ -136,7 +141,14 @@ impl InLocation for LocationSettings {
 impl Policy {
     /// Resolves settings.
     pub fn resolve(settings: &Settings, _: Capacity) -> Policy {
-        Policy { max: settings.max, is_variable_read: true }
+        Policy { max: settings.max, is_variable_read: true, tally: Tally::default() }
+    }
+
+    /// Finds where outcomes are counted.
+    pub fn find_tallies(&mut self, finder: &mut Finder<'_>) {
+        if self.max.is_some() {
+            self.tally = finder.of_server("QS_LimitRequestBody", "");
+        }
     }
 
     /// Tells whether any body is limited here.
@@ -167,16 +179,22 @@ pub fn judge(
         return None;
     }
     facts.max = variable(policy, exchange).or(configured);
+    facts.tally = policy.tally;
     let max = facts.max?;
     let words = match length {
         BodyLength::Known(length) if length > max => {
             format!("QS_LimitRequestBody: max={max} this={length}")
         }
         BodyLength::Invalid => "QS_LimitRequestBody: invalid content-length header".to_owned(),
+        BodyLength::Known(_) => {
+            exchange.moment.store.rules.count(policy.tally, Outcome::Pass);
+            return None;
+        }
+        // It shows while it is read; then it is only counted where it is too large.
         _ => return None,
     };
     facts.is_told = true;
-    Some(too_large(words))
+    Some(too_large(words).by(policy.tally))
 }
 
 /// Returns what the variable says, if that can be meant.
@@ -228,7 +246,7 @@ pub fn receive(facts: &mut Facts, layer: Layer, count: u64) -> Option<Violation>
         return None;
     }
     facts.is_told = true;
-    Some(too_large(format!("QS_LimitRequestBody: max={max} this={this}")))
+    Some(too_large(format!("QS_LimitRequestBody: max={max} this={this}")).by(facts.tally))
 }
 
 /// Notes that what [`receive`] told of is enforced: the request is answered as too large, whatever its

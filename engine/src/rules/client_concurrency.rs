@@ -7,6 +7,7 @@ use crate::context::{Exchange, Letter, Moment};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::store::clients::RowId;
+use crate::store::rules::{Finder, Tally};
 use crate::store::unit::Unit;
 use crate::time::Seconds;
 use crate::values::{Capacity, MAX_NUMBER, number};
@@ -29,6 +30,8 @@ pub type Facts = ();
 pub struct Policy {
     /// So many requests at once.
     pub max: Option<u32>,
+    /// Where outcomes are counted.
+    tally: Tally,
 }
 
 /// `mod_qos(065)`
@@ -76,7 +79,14 @@ impl Settings {
 impl Policy {
     /// Resolves settings.
     pub fn resolve(settings: &Settings, _: Capacity) -> Policy {
-        Policy { max: settings.max }
+        Policy { max: settings.max, tally: Tally::default() }
+    }
+
+    /// Finds where outcomes are counted.
+    pub fn find_tallies(&mut self, finder: &mut Finder<'_>) {
+        if self.max.is_some() {
+            self.tally = finder.of_all("QS_ClientEventRequestLimit", "");
+        }
     }
 
     /// Tells whether this request is one of those that are counted.
@@ -102,6 +112,11 @@ pub fn restraint(policy: &Policy, moment: &Moment<'_>, row: RowId) -> Option<Res
 /// Counts a request and judges it (I.13). A request that is denied counts until it is answered.
 pub fn admit(policy: &Policy, exchange: &mut Exchange<'_>) -> Option<Violation> {
     let max = policy.max.filter(|_| policy.is_event(exchange))?;
+    let found = count(max, exchange);
+    Violation::or_pass(found, policy.tally, &exchange.moment.store.rules)
+}
+
+fn count(max: u32, exchange: &mut Exchange<'_>) -> Option<Violation> {
     let moment = exchange.moment;
     let row = exchange.known.client_row;
     let unit = row.map(|row| Unit::ClientRequests(row.0));

@@ -13,6 +13,7 @@ use crate::meter::window::{Reading, Window};
 use crate::store::clients::RowId;
 use crate::store::columns::{Column, Columns};
 use crate::store::marks::flag;
+use crate::store::rules::{Finder, Outcome, Tally};
 use crate::time::{Seconds, Tick};
 use crate::values::{Capacity, Digits, MAX_NUMBER, Problem, number, points, seconds};
 use crate::verdict::{Violation, Words};
@@ -51,6 +52,8 @@ struct Rule {
     written: Written,
     /// Where it counts; none before it is brought into force.
     column: Option<Column>,
+    /// Where outcomes are counted.
+    tally: Tally,
     counter: Name,
     remaining: Name,
     clear: Name,
@@ -192,6 +195,14 @@ impl Policy {
         self.rules.iter().flat_map(names).collect()
     }
 
+    /// Finds where outcomes are counted.
+    pub fn find_tallies(&mut self, finder: &mut Finder<'_>) {
+        for rule in &mut self.rules {
+            let variable = rule.written.variable.to_string_lossy();
+            rule.tally = finder.of_all(rule.directive(), &variable);
+        }
+    }
+
     /// Finds the columns of all limits again, or takes new ones; `is_used` says whether a variable is named
     /// anywhere in the configuration, or can be read and set by whom we do not know.
     pub fn bind(
@@ -230,11 +241,19 @@ impl Rule {
         };
         Rule {
             column: None,
+            tally: Tally::default(),
             counter: name("_Counter"),
             remaining: name("_Remaining"),
             clear: name("_Clear"),
             decrement: name("_Decrement"),
             written,
+        }
+    }
+
+    fn directive(&self) -> &'static str {
+        match self.written.condition {
+            None => "QS_ClientEventLimitCount",
+            Some(_) => "QS_CondClientEventLimitCount",
         }
     }
 
@@ -247,15 +266,10 @@ impl Rule {
         let reading = cell.add(points, moment.now, self.written.span);
         if reading.count >= self.written.max {
             moment.store.clients.keep(row, reading.start.after(self.written.span));
+        } else {
+            moment.store.rules.count(self.tally, Outcome::Pass);
         }
         reading
-    }
-
-    fn directive(&self) -> &'static str {
-        match self.written.condition {
-            None => "QS_ClientEventLimitCount",
-            Some(_) => "QS_CondClientEventLimitCount",
-        }
     }
 
     fn violation(&self, reading: Reading, now: Tick) -> Violation {
@@ -268,7 +282,7 @@ impl Rule {
             variable.to_string_lossy(),
             reading.count
         );
-        Violation::new(&LIMITED, Words::Text(text))
+        Violation::new(&LIMITED, Words::Text(text)).by(self.tally)
     }
 
     /// Tells whether the request is one of those that the limit denies.

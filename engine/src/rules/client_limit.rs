@@ -11,8 +11,10 @@ use crate::context::{Connection, Exchange, Letter, Moment, RequestView};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Fold, Level, LogEvent};
 use crate::meter::window::Reading;
+use crate::report::Picture;
 use crate::store::clients::{CLIENTS, Hashed, Row, RowId};
 use crate::store::marks::flag;
+use crate::store::rules::{Finder, Outcome, Tally};
 use crate::time::{Seconds, Tick};
 use crate::values::{Capacity, MAX_NUMBER, number, points, seconds};
 use crate::verdict::{Violation, Words};
@@ -48,6 +50,8 @@ pub struct BlockLimit {
     pub max: u32,
     /// From the first event on.
     pub span: Seconds,
+    /// Where outcomes are counted.
+    tally: Tally,
 }
 
 /// `mod_qos(060)`
@@ -121,7 +125,7 @@ impl Policy {
     pub fn resolve(settings: &Settings, _: Capacity) -> Policy {
         let block = settings.block.filter(|(max, _)| *max > 0);
         Policy {
-            block: block.map(|(max, span)| BlockLimit { max, span }),
+            block: block.map(|(max, span)| BlockLimit { max, span, tally: Tally::default() }),
             exempt: settings.exempt.clone(),
             reads_early: true,
             reads_decrement: true,
@@ -132,6 +136,13 @@ impl Policy {
     pub fn bind(&mut self, is_used: &dyn Fn(&CStr) -> bool, is_set_early: &dyn Fn(&CStr) -> bool) {
         self.reads_early = is_set_early(BLOCK);
         self.reads_decrement = is_used(BLOCK_DECREMENT);
+    }
+
+    /// Finds where outcomes are counted.
+    pub fn find_tallies(&mut self, finder: &mut Finder<'_>) {
+        if let Some(limit) = &mut self.block {
+            limit.tally = finder.of_all("QS_ClientEventBlockCount", "");
+        }
     }
 }
 
@@ -146,6 +157,17 @@ pub enum Finding {
     Blocked(Violation),
     /// Its block has just ended; so many lines have not been told of.
     Ended(Option<Violation>),
+}
+
+/// Returns how many clients are blocked now.
+pub fn blocked_clients(policy: &Policy, picture: &Picture<'_>) -> usize {
+    let Some(limit) = policy.block else { return 0 };
+    let clients = &picture.store.clients;
+    let is_blocked = |row: &&Row| {
+        let reading = row.block.look();
+        reading.count >= limit.max && !reading.is_over(picture.now, limit.span)
+    };
+    clients.all().filter_map(|(_, id)| clients.row(id)).filter(is_blocked).count()
 }
 
 /// Judges a new connection by its peer's row, without taking anything.
@@ -299,6 +321,8 @@ fn add(moment: &Moment<'_>, limit: BlockLimit, row_id: RowId, row: &Row, points:
     let reading = row.block.add(points, moment.now, limit.span);
     if reading.count >= limit.max {
         moment.store.clients.keep(row_id, reading.start.after(limit.span));
+    } else {
+        moment.store.rules.count(limit.tally, Outcome::Pass);
     }
 }
 
@@ -321,5 +345,5 @@ fn violation(limit: BlockLimit, reading: Reading, age: Option<u32>, fold: Fold) 
         current: reading.count,
         age,
     };
-    Violation { fold, ..Violation::new(&BLOCKED, words) }
+    Violation { fold, ..Violation::new(&BLOCKED, words).by(limit.tally) }
 }

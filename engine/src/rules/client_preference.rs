@@ -10,6 +10,7 @@ use crate::report::rows::{Row, Unit};
 use crate::report::{Picture, ServerView, StatusRows};
 use crate::store::clients::RowId;
 use crate::store::marks::{CLASSES, Judgement, LOW_PRIORITY as A_DAY, Standing, flag};
+use crate::store::rules::{Finder, Tally};
 use crate::store::slots;
 use crate::time::Seconds;
 use crate::values::{Capacity, MAX_NUMBER, Problem, Unreachable, number};
@@ -54,6 +55,8 @@ pub struct Preference {
     pub above: u32,
     /// With so many it is full.
     max_clients: u32,
+    /// Where outcomes are counted.
+    tally: Tally,
 }
 
 /// `mod_qos(066)`
@@ -198,7 +201,11 @@ impl Policy {
         let max_clients = capacity.max_clients;
         let preference = settings.percent.map(|percent| {
             let above = u64::from(max_clients) * u64::from(percent) / 100;
-            Preference { above: u32::try_from(above).unwrap_or(u32::MAX), max_clients }
+            Preference {
+                above: u32::try_from(above).unwrap_or(u32::MAX),
+                max_clients,
+                tally: Tally::default(),
+            }
         });
         let refines = settings.tolerance.is_some() || settings.contents.is_some();
         Policy {
@@ -210,6 +217,13 @@ impl Policy {
             unreachable: preference.and_then(|preference| {
                 capacity.unreachable("QS_ClientPrefer", preference.above.saturating_add(1))
             }),
+        }
+    }
+
+    /// Finds where outcomes are counted.
+    pub fn find_tallies(&mut self, finder: &mut Finder<'_>) {
+        if let Some(preference) = &mut self.preference {
+            preference.tally = finder.of_all("QS_ClientPrefer", "");
         }
     }
 }
@@ -233,10 +247,17 @@ pub fn look(policy: &Policy, moment: &Moment<'_>, connection: &mut Connection) {
 }
 
 /// Judges a new connection by what is known of its client, and by how many more can be served.
-pub fn judge(policy: &Policy, connection: &Connection) -> Option<Violation> {
-    let Preference { above, max_clients } = policy.preference?;
+pub fn judge(policy: &Policy, moment: &Moment<'_>, connection: &Connection) -> Option<Violation> {
+    // As long as the server is not busy all are alike, and nobody is counted.
+    let preference = policy.preference.filter(|of| connection.all_connections > of.above)?;
+    let found = less_welcome(preference, connection);
+    Violation::or_pass(found, preference.tally, &moment.store.rules)
+}
+
+fn less_welcome(preference: Preference, connection: &Connection) -> Option<Violation> {
+    let Preference { above, max_clients, .. } = preference;
     let current = connection.all_connections;
-    if current <= above || connection.is_vip {
+    if connection.is_vip {
         return None;
     }
     let penalty = penalty(connection.standing);
@@ -253,7 +274,7 @@ pub fn restraint(
     moment: &Moment<'_>,
     row: Option<RowId>,
 ) -> Option<Restraint<'static>> {
-    let Preference { above, max_clients } = policy.preference?;
+    let Preference { above, max_clients, .. } = policy.preference?;
     let (clients, now) = (&moment.store.clients, moment.now);
     let standing = row.map_or(Standing::default(), |row| clients.standing(row, now));
     let count = moment.store.scopes.open(slots::ALL).saturating_add(1);

@@ -8,6 +8,7 @@ use crate::meter::pace::{self, Change, MAX_DELAY};
 use crate::store::Store;
 use crate::store::clients::RowId;
 use crate::store::columns::{Column, Columns};
+use crate::store::rules::{Finder, Outcome, Tally};
 use crate::time::{Millis, Seconds, Tick};
 use crate::values::{Capacity, MAX_NUMBER, number};
 use crate::verdict::{Restraint, Violation};
@@ -32,6 +33,8 @@ pub struct Policy {
     /// Where it counts; none before it is brought into force.
     column: Option<Column>,
     places: Places,
+    /// Where outcomes are counted.
+    tally: Tally,
 }
 
 /// `mod_qos(061)`
@@ -92,7 +95,14 @@ impl Policy {
     /// Resolves settings.
     pub fn resolve(settings: &Settings, capacity: Capacity) -> Policy {
         let limit = settings.limit.filter(|limit| *limit > 0);
-        Policy { limit, column: None, places: Places::of(capacity) }
+        Policy { limit, column: None, places: Places::of(capacity), tally: Tally::default() }
+    }
+
+    /// Finds where outcomes are counted.
+    pub fn find_tallies(&mut self, finder: &mut Finder<'_>) {
+        if self.limit.is_some() {
+            self.tally = finder.of_all("QS_ClientEventPerSecLimit", "");
+        }
     }
 
     /// Tells whether any client is counted.
@@ -159,13 +169,21 @@ pub fn admit(policy: &Policy, exchange: &mut Exchange<'_>, is_log_only: bool) ->
         ),
         None => {}
     }
+    let rules = &moment.store.rules;
     if delay == 0 {
+        rules.count(policy.tally, Outcome::Pass);
         return None;
     }
     exchange.add_letter(Letter::Delayed);
     if is_log_only {
+        rules.count(policy.tally, Outcome::LogOnly);
         return None;
     }
-    let crowded = waiting::pause(exchange, policy.places, paced.delay).err()?;
-    Some(crowded.violation("QS_ClientEventPerSecLimit"))
+    match waiting::pause(exchange, policy.places, paced.delay) {
+        Ok(()) => {
+            rules.count(policy.tally, Outcome::Delay);
+            None
+        }
+        Err(crowded) => Some(crowded.violation("QS_ClientEventPerSecLimit").by(policy.tally)),
+    }
 }

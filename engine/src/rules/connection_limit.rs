@@ -11,6 +11,7 @@ use crate::report::rows::{Row, Unit};
 use crate::report::{Picture, ServerView, StatusRows};
 use crate::store::clients::Hashed;
 use crate::store::lease::Lease;
+use crate::store::rules::{Finder, Tally};
 use crate::store::slots;
 use crate::time::Seconds;
 use crate::values::{Capacity, MAX_NUMBER, NumberOrPercent, Unreachable, number};
@@ -53,6 +54,8 @@ pub struct Policy {
     pub has_own_limit: bool,
     /// Thresholds that can never be reached.
     pub unreachable: Vec<Unreachable>,
+    /// Where the limits of the server and of the address count their outcomes.
+    tallies: [Tally; 2],
 }
 
 /// `mod_qos(030)`
@@ -231,6 +234,18 @@ impl Policy {
             exempt: settings.exempt.clone(),
             has_own_limit: settings.has_own_limit,
             unreachable,
+            tallies: Default::default(),
+        }
+    }
+
+    /// Finds where outcomes are counted.
+    pub fn find_tallies(&mut self, finder: &mut Finder<'_>) {
+        let [server, address] = &mut self.tallies;
+        if self.max.is_some() {
+            *server = finder.of_server("QS_SrvMaxConn", "");
+        }
+        if self.per_address.is_some() {
+            *address = finder.of_server("QS_SrvMaxConnPerIP", "");
         }
     }
 }
@@ -274,11 +289,17 @@ pub fn is_exempt(policy: &Policy, connection: &Connection, text: &dyn AsRef<str>
 }
 
 /// Judges a connection against the limit of its server.
-pub fn judge_server(policy: &Policy, connection: &Connection) -> Option<Violation> {
+pub fn judge_server(
+    policy: &Policy,
+    moment: &Moment<'_>,
+    connection: &Connection,
+) -> Option<Violation> {
     let max = policy.max?;
     let current = connection.server_connections;
-    (current > max && !connection.is_vip)
-        .then(|| Violation::new(&OVER_SERVER_LIMIT, words("QS_SrvMaxConn", max, current)))
+    let found = (current > max && !connection.is_vip)
+        .then(|| Violation::new(&OVER_SERVER_LIMIT, words("QS_SrvMaxConn", max, current)));
+    let [tally, _] = policy.tallies;
+    Violation::or_pass(found, tally, &moment.store.rules)
 }
 
 /// Judges a connection against the limit of its address.
@@ -289,14 +310,17 @@ pub fn judge_address(
 ) -> Option<Violation> {
     let max = policy.per_address?;
     let current = connection.address_connections?;
-    let is_over = current > max
-        && connection.all_connections >= policy.per_address_from
-        && (!connection.is_vip || policy.ignore_vip);
-    is_over.then(|| {
+    if connection.all_connections < policy.per_address_from {
+        return None;
+    }
+    let is_over = current > max && (!connection.is_vip || policy.ignore_vip);
+    let found = is_over.then(|| {
         let row = connection.peer_row.and_then(|row| moment.store.peers.row(row));
         let denials = row.map_or(1, |row| row.suppressed.fetch_add(1, Ordering::Relaxed) + 1);
         over_address_limit(max, current, Fold::of(denials))
-    })
+    });
+    let [_, tally] = policy.tallies;
+    Violation::or_pass(found, tally, &moment.store.rules)
 }
 
 /// Tells whether an address's next connection to a server would be refused.

@@ -6,6 +6,7 @@ use crate::context::{Connection, Exchange, Moment};
 use crate::directive::{About, Arguments, Arity, Directive, InLocation, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::meter::rate::Ramp;
+use crate::store::rules::{Finder, Tally};
 use crate::store::slots;
 use crate::time::Seconds;
 use crate::values::{Capacity, MAX_NUMBER, Problem, Unreachable, number};
@@ -53,6 +54,8 @@ pub struct Policy {
     max_clients: u32,
     /// A threshold that can never be reached.
     pub unreachable: Option<Unreachable>,
+    /// Where it is counted what became of those who were too slow.
+    pub tally: Tally,
 }
 
 /// The rate, and what it is asked for.
@@ -316,6 +319,14 @@ impl Policy {
             off_events: settings.off_events.clone(),
             max_clients: capacity.max_clients,
             unreachable: capacity.unreachable("QS_SrvMinDataRate", threshold),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Finds where outcomes are counted.
+    pub fn find_tallies(&mut self, finder: &mut Finder<'_>) {
+        if self.rule.is_some() {
+            self.tally = finder.of_all("QS_SrvMinDataRate", "");
         }
     }
 

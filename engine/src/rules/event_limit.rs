@@ -8,6 +8,7 @@ use crate::matching::budget;
 use crate::matching::pattern::{Matched, Options, Pattern};
 use crate::report::rows::{Row, Unit as Counted};
 use crate::report::{Picture, ServerView, StatusRows};
+use crate::store::rules::{Finder, Tally};
 use crate::store::unit::Unit;
 use crate::values::{Capacity, Digits, MAX_NUMBER, Problem, number};
 use crate::verdict::{Violation, Words};
@@ -147,6 +148,15 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Says where outcomes are counted: in the rows of the counters.
+    pub fn find_tallies(&mut self, finder: &mut Finder<'_>) {
+        for rule in &self.rules {
+            finder.of_row("QS_EventRequestLimit", &rule.limit.argument, rule.row);
+        }
+    }
+}
+
 /// Tells pages of all rules, in the order of the file.
 pub fn status(policy: &Policy, picture: &Picture<'_>, _: &ServerView<'_>, out: &mut StatusRows) {
     for Rule { limit: Limit { argument, max, .. }, row, .. } in &policy.rules {
@@ -175,12 +185,13 @@ pub fn count(rule: &Rule, exchange: &mut Exchange<'_>) -> Option<Violation> {
     // What cannot be counted is over the limit.
     let current = borrowed.unwrap_or(u32::MAX);
     exchange.request.set_variable(&rule.counter, Digits::of(current).octets());
-    (current > *max).then(|| {
+    let found = (current > *max).then(|| {
         let words = format!(
             "QS_EventRequestLimit rule: var=({argument})({max}), concurrent requests={current}"
         );
         Violation::new(&OVER_LIMIT, Words::Text(words))
-    })
+    });
+    Violation::or_pass(found, Tally::of_row(rule.row), &exchange.moment.store.rules)
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@
 
 use crate::client::address::Address;
 use crate::client::countries::{self, Countries, Country};
-use crate::context::{Connection, Exchange};
+use crate::context::{Connection, Exchange, Moment};
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
+use crate::store::rules::{Finder, Tally};
 use crate::values::{Capacity, MAX_NUMBER, Problem, Unreachable, number};
 use crate::verdict::{Violation, Words};
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub struct Policy {
     pub lacks_database: bool,
     /// A number of connections that can never be open.
     pub unreachable: Option<Unreachable>,
+    /// Where outcomes are counted.
+    tally: Tally,
 }
 
 /// `QS_ClientGeoCountryPriv`
@@ -157,6 +160,14 @@ impl Policy {
             unreachable: written
                 .as_ref()
                 .and_then(|limit| capacity.unreachable("QS_ClientGeoCountryPriv", limit.from)),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Finds where outcomes are counted.
+    pub fn find_tallies(&mut self, finder: &mut Finder<'_>) {
+        if self.limit.is_some() {
+            self.tally = finder.of_all("QS_ClientGeoCountryPriv", "");
         }
     }
 
@@ -167,12 +178,14 @@ impl Policy {
 }
 
 /// Judges a new connection by its country.
-pub fn judge(policy: &Policy, connection: &Connection) -> Option<Violation> {
-    let limit = policy.limit.as_ref()?;
+pub fn judge(policy: &Policy, moment: &Moment<'_>, connection: &Connection) -> Option<Violation> {
+    // As long as few are open everybody is served, and nobody is counted.
+    let limit = policy.limit.as_ref().filter(|limit| connection.all_connections >= limit.from)?;
+    Violation::or_pass(elsewhere(limit, connection), policy.tally, &moment.store.rules)
+}
+
+fn elsewhere(limit: &Limit, connection: &Connection) -> Option<Violation> {
     let current = connection.all_connections;
-    if current < limit.from {
-        return None;
-    }
     let passes = match connection.country {
         Some(country) => limit.countries.contains(&country),
         None => limit.passes_unknown,

@@ -4,6 +4,7 @@
 use crate::context::Exchange;
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
+use crate::store::rules::Tallied;
 use crate::values::Capacity;
 
 /// As written.
@@ -25,6 +26,8 @@ pub struct Policy {
     pub is_disabled: bool,
     /// Scripts are told how often each event happened.
     pub shows_events: bool,
+    /// The server's rules whose outcomes are counted; none before the policy is in force.
+    pub tallied: Vec<Tallied>,
 }
 
 /// `mod_qos(072)`
@@ -97,6 +100,7 @@ impl Policy {
         Policy {
             is_disabled: settings.is_disabled.unwrap_or(false),
             shows_events: settings.shows_events.unwrap_or(false),
+            tallied: Vec::new(),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::matching::prefixes::Prefixes;
 use crate::matching::uri::Uri;
 use crate::report::rows::{Row, Unit as Counted};
 use crate::report::{Picture, ServerView, StatusRows};
+use crate::store::rules::{Finder, Tally};
 use crate::store::unit::Unit;
 use crate::values::{Capacity, MAX_NUMBER, Problem, number};
 use crate::verdict::{Violation, Words};
@@ -294,17 +295,32 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Says where outcomes are counted: in the rows of the counters.
+    pub fn find_tallies(&mut self, finder: &mut Finder<'_>) {
+        for (directive, rule) in self.all() {
+            finder.of_row(directive, &rule.text, rule.row);
+        }
+    }
+
+    /// Returns all rules with their directives, in the order of the file.
+    fn all(&self) -> impl Iterator<Item = (&'static str, &Rule)> {
+        let locations = self.locations.iter().map(|rule| ("QS_LocRequestLimit", rule));
+        let patterns = self.patterns.iter().map(|(_, rule)| ("QS_LocRequestLimitMatch", rule));
+        let conditional = self.conditional.iter().map(|(_, _, rule)| (CONDITIONAL, rule));
+        locations.chain(patterns).chain(conditional)
+    }
+}
+
 /// Tells pages of all rules, in the order of the file.
 pub fn status(policy: &Policy, picture: &Picture<'_>, _: &ServerView<'_>, out: &mut StatusRows) {
-    let locations = policy.locations.iter().map(|rule| ("QS_LocRequestLimit", rule));
-    let patterns = policy.patterns.iter().map(|(_, rule)| ("QS_LocRequestLimitMatch", rule));
-    let conditional =
-        policy.conditional.iter().map(|(_, _, rule)| ("QS_CondLocRequestLimitMatch", rule));
-    for (directive, rule) in locations.chain(patterns).chain(conditional) {
+    for (directive, rule) in policy.all() {
         let current = picture.store.rules.open(rule.row);
         out.push(Row::new(directive, Counted::Requests, rule.max, current).of(&rule.text));
     }
 }
+
+const CONDITIONAL: &str = "QS_CondLocRequestLimitMatch";
 
 /// Returns what belongs to the first pattern that matches the request's URI. Where nobody knows whether one
 /// does, it is taken to: a URI that is made to be hard is no way around a limit.
@@ -339,8 +355,10 @@ pub fn count_location(
     }
     let rule = policy.rule_of(exchange)?;
     facts.rule = Some(rule.row);
-    let current = rule.count(exchange)?;
-    violation(&OVER_LIMIT, "QS_LocRequestLimit*", rule, current, exchange)
+    let found = rule
+        .count(exchange)
+        .and_then(|current| violation(&OVER_LIMIT, "QS_LocRequestLimit*", rule, current, exchange));
+    Violation::or_pass(found, Tally::of_row(rule.row), &exchange.moment.store.rules)
 }
 
 /// Counts it for the conditional rule that it matches, and judges it if it meets the condition.
@@ -352,18 +370,23 @@ pub fn count_conditional(
     if policy.conditional.is_empty() {
         return None;
     }
-    const DIRECTIVE: &str = "QS_CondLocRequestLimitMatch";
     let patterns =
         policy.conditional.iter().map(|(pattern, condition, rule)| (pattern, (condition, rule)));
-    let (condition, rule) = first_match(DIRECTIVE, patterns, exchange)?;
+    let (condition, rule) = first_match(CONDITIONAL, patterns, exchange)?;
     facts.rule = facts.rule.or(Some(rule.row));
-    let current = rule.count(exchange)?;
-    match condition.is_match(exchange.request.variable(c"QS_Cond")?) {
-        Matched::No => return None,
-        Matched::Yes => {}
-        Matched::OverBudget => budget::tell(DIRECTIVE, condition, None, true, exchange),
+    let found = rule.count(exchange).filter(|_| meets(condition, exchange)).and_then(|current| {
+        violation(&OVER_CONDITIONAL_LIMIT, CONDITIONAL, rule, current, exchange)
+    });
+    Violation::or_pass(found, Tally::of_row(rule.row), &exchange.moment.store.rules)
+}
+
+fn meets(condition: &Pattern, exchange: &mut Exchange<'_>) -> bool {
+    let value = exchange.request.variable(c"QS_Cond");
+    let matched = value.map_or(Matched::No, |value| condition.is_match(value));
+    if matched == Matched::OverBudget {
+        budget::tell(CONDITIONAL, condition, None, true, exchange);
     }
-    violation(&OVER_CONDITIONAL_LIMIT, DIRECTIVE, rule, current, exchange)
+    matched != Matched::No
 }
 
 fn violation(

@@ -7,7 +7,7 @@ use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::store::clients::RowId;
 use crate::store::owned;
-use crate::store::rules::Rules;
+use crate::store::rules::{Finder, Outcome, Rules, Tally};
 use crate::store::unit::Unit;
 use crate::time::Seconds;
 use crate::values::{Capacity, Problem, seconds};
@@ -36,6 +36,8 @@ pub struct Policy {
     /// The row whose unit is the server's turn; none before it is brought into force.
     turn: Option<u32>,
     places: Places,
+    /// Where outcomes of turns of clients are counted.
+    tally: Tally,
 }
 
 /// The turns that a request has.
@@ -124,6 +126,7 @@ impl Policy {
             by_server: by_server.map(|(_, longest)| longest),
             turn: None,
             places: Places::of(capacity),
+            tally: Tally::default(),
         }
     }
 
@@ -134,6 +137,16 @@ impl Policy {
             self.turn = Some(turn.ok_or("no room for QS_SrvSerialize")?);
         }
         Ok(())
+    }
+
+    /// Finds where outcomes are counted, those of the server's turn in its row.
+    pub fn find_tallies(&mut self, finder: &mut Finder<'_>) {
+        if self.by_client {
+            self.tally = finder.of_all("QS_ClientSerialize", "");
+        }
+        if let Some(turn) = self.turn {
+            finder.of_row("QS_SrvSerialize", "", turn);
+        }
     }
 
     /// Tells whether this request waits for the turn of its client.
@@ -166,12 +179,16 @@ pub fn admit_of_client(
         return None;
     }
     let unit = Unit::ClientTurn(exchange.known.client_row?.0);
-    let turn = match wait(exchange, unit, policy.places, FIVE_MINUTES, is_log_only) {
+    let waited = wait(exchange, unit, policy.places, FIVE_MINUTES, is_log_only, policy.tally);
+    let turn = match waited {
         Ok(turn) => turn?,
-        Err(crowded) => return Some(crowded.violation("QS_ClientSerialize").of(exchange.client())),
+        Err(crowded) => {
+            let violation = crowded.violation("QS_ClientSerialize").by(policy.tally);
+            return Some(violation.of(exchange.client()));
+        }
     };
     match turn {
-        Turn::Taken => facts.keep(unit),
+        Turn::AtOnce | Turn::Taken => facts.keep(unit),
         Turn::TimedOut => {
             let client = exchange.client().in_log(exchange.moment.store.prefix);
             exchange.note(
@@ -192,13 +209,13 @@ pub fn admit_of_server(
 ) -> Option<Violation> {
     let longest = policy.by_server?;
     exchange.request.variable(BY_SERVER)?;
-    let unit = Unit::ServerTurn(policy.turn?);
-    let turn = match wait(exchange, unit, policy.places, longest, is_log_only) {
+    let (unit, tally) = (Unit::ServerTurn(policy.turn?), Tally::of_row(policy.turn?));
+    let turn = match wait(exchange, unit, policy.places, longest, is_log_only, tally) {
         Ok(turn) => turn?,
-        Err(crowded) => return Some(crowded.violation("QS_SrvSerialize")),
+        Err(crowded) => return Some(crowded.violation("QS_SrvSerialize").by(tally)),
     };
     match turn {
-        Turn::Taken => facts.keep(unit),
+        Turn::AtOnce | Turn::Taken => facts.keep(unit),
         Turn::TimedOut => {
             exchange.note(
                 &WAITED_TOO_LONG,
@@ -216,16 +233,24 @@ fn wait(
     places: Places,
     longest: Seconds,
     is_log_only: bool,
+    tally: Tally,
 ) -> Result<Option<Turn>, waiting::Crowded> {
-    if !is_log_only {
-        return waiting::take_turn(exchange, unit, places, longest).map(Some);
-    }
     let moment = exchange.moment;
-    if moment.store.borrow_below(exchange.purse, moment.child, unit, 1).is_some() {
-        return Ok(Some(Turn::Taken));
-    }
-    exchange.add_letter(Letter::Serialized);
-    Ok(None)
+    let turn = if !is_log_only {
+        Some(waiting::take_turn(exchange, unit, places, longest)?)
+    } else if moment.store.borrow_below(exchange.purse, moment.child, unit, 1).is_some() {
+        Some(Turn::AtOnce)
+    } else {
+        exchange.add_letter(Letter::Serialized);
+        None
+    };
+    let outcome = match turn {
+        Some(Turn::AtOnce) => Outcome::Pass,
+        Some(Turn::Taken | Turn::TimedOut) => Outcome::Delay,
+        None => Outcome::LogOnly,
+    };
+    moment.store.rules.count(tally, outcome);
+    Ok(turn)
 }
 
 /// Gives the turns back: the answer is handed over, or the request is logged, whichever comes first.

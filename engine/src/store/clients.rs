@@ -192,6 +192,11 @@ impl<'a> Clients<'a> {
         self.evicted.load(Ordering::Relaxed)
     }
 
+    /// Returns how many addresses can be remembered that hold nothing.
+    pub fn remembering(&self) -> usize {
+        self.ages.rows()
+    }
+
     /// Returns the addresses that have a row now, with its number. For display: others come and go
     /// while it runs. Rows that were never used are not touched: looking at one would make it memory.
     pub fn all(&self) -> impl Iterator<Item = (Address, RowId)> + '_ {

@@ -23,7 +23,7 @@ use crate::store::slots::{Scope, Scopes};
 use crate::store::totals::{EVENTS, Total, Totals};
 
 /// Changes with every change of a row or of this drawing.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Rows of the client table when `QS_ClientEntries` is not configured.
 pub const DEFAULT_CLIENT_ENTRIES: u32 = 50_000;
@@ -31,7 +31,7 @@ pub const DEFAULT_CLIENT_ENTRIES: u32 = 50_000;
 /// Servers that can have counters of their own.
 const SCOPES: usize = 16_384;
 
-/// Rules that can have counters of their own, over all servers: a row is 16 octets, and those that
+/// Rules that can have counters of their own, over all servers: a row is 64 octets, and those that
 /// nobody has cost nothing.
 const RULES: usize = 131_072;
 
