@@ -7,6 +7,7 @@ export APXS
 # Absolute: the tests run elsewhere, and httpd wants a whole path. CARGO_TARGET_DIR is honoured.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 MODULE := $(TARGET)/release/libmod_qos_rs.so
+QOSCTL := $(TARGET)/release/qosctl
 # Only what is installed is optimised as a whole: the tests' own programs would take minutes to link so.
 TEST_CARGO := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 $(CARGO)
 PANIC_MODULE := $(TARGET)/panic-injection/release/libmod_qos_rs.so
@@ -20,9 +21,9 @@ TEST_PACKAGES := python3-prometheus-client
 .PHONY: build help deps check deny test engine-tests loom-tests panic-module soak bench demo run install \
 	uninstall docs clean
 
-build: deps ## Build target/release/libmod_qos_rs.so (the default)
+build: deps ## Build target/release/libmod_qos_rs.so and qosctl (the default)
 	$(CARGO) build --release --locked
-	@echo "built $(MODULE)"
+	@echo "built $(MODULE) and $(QOSCTL)"
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,7 +54,7 @@ test: build panic-module check engine-tests loom-tests ## Run everything that mu
 
 # A module whose callbacks panic when they are told to: the tests see that httpd outlives it.
 panic-module: deps
-	$(TEST_CARGO) build --release --locked --features panic-injection --target-dir '$(TARGET)/panic-injection'
+	$(TEST_CARGO) build --release --locked -p mod_qos_rs --features panic-injection --target-dir '$(TARGET)/panic-injection'
 
 engine-tests:
 	$(TEST_CARGO) test --release --locked -p qos-engine
@@ -79,14 +80,15 @@ run: build ## Start a private httpd on loopback, in the foreground (PORT=8080 MP
 	@scripts/run.sh '$(MODULE)'
 
 # Builds nothing: root, who installs, often has no cargo.
-install: ## Install what was built, through apxs, with Debian's files (as root; DESTDIR=dir)
-	@scripts/install.sh '$(MODULE)'
+install: ## Install what was built, through apxs, with Debian's files (as root; DESTDIR=dir, PREFIX=/usr/local)
+	@scripts/install.sh '$(MODULE)' '$(QOSCTL)'
 
 uninstall: ## Remove what install has installed (as root)
 	@scripts/uninstall.sh
 
-docs: ## Write docs/directives.md and docs/log-events.md from the tables in the engine
+docs: ## Write the reference, the man pages and the completions in docs/ from the tables in the code
 	$(CARGO) run --quiet --locked -p qos-engine --example reference
+	$(CARGO) run --quiet --locked -p qos-tools --example pages
 
 clean: ## Remove everything that was built
 	$(CARGO) clean

@@ -1,14 +1,19 @@
 #!/bin/sh
-# Installs the module given as argument, through apxs, and on Debian its .load and .conf.
+# Installs the module and the qosctl given as arguments: the module through apxs, and on Debian with its .load
+# and .conf; qosctl with its man pages and completions below PREFIX (/usr/local).
 # DESTDIR is put before every path, for packages. Nothing is enabled.
 set -eu
 cd "$(dirname "$0")/.."
 apxs=${APXS:-apxs}
 module=$1
+qosctl=$2
+prefix=${DESTDIR:-}${PREFIX:-/usr/local}
 
 say() { printf '%s\n' "install: $*"; }
 
-[ -f "$module" ] || { say "there is no $module yet: run 'make' first" >&2; exit 1; }
+for file in "$module" "$qosctl"; do
+    [ -f "$file" ] || { say "there is no $file yet: run 'make' first" >&2; exit 1; }
+done
 libexecdir=${DESTDIR:-}$("$apxs" -q LIBEXECDIR)
 sysconfdir=$("$apxs" -q SYSCONFDIR)
 
@@ -27,6 +32,16 @@ fi
 "$apxs" -S LIBEXECDIR="$libexecdir" -i -n qos_rs "$staging/mod_qos_rs.so" >"$staging/log" 2>&1 ||
     { cat "$staging/log" >&2; exit 1; }
 say "$libexecdir/mod_qos_rs.so"
+
+install -D -m 755 "$qosctl" "$prefix/bin/qosctl"
+say "$prefix/bin/qosctl"
+for page in docs/man/*.1; do
+    install -D -m 644 "$page" "$prefix/share/man/man1/${page##*/}"
+done
+completions=docs/completions
+install -D -m 644 $completions/qosctl.bash "$prefix/share/bash-completion/completions/qosctl"
+install -D -m 644 $completions/_qosctl "$prefix/share/zsh/site-functions/_qosctl"
+install -D -m 644 $completions/qosctl.fish "$prefix/share/fish/vendor_completions.d/qosctl.fish"
 
 if [ ! -d "$sysconfdir/mods-available" ]; then
     say "not Debian's layout: add to your configuration"

@@ -99,6 +99,12 @@ Ctrl-C ends it. Try in another terminal:
 
    $url/qos
 
+5. Block and free clients by hand:
+
+   export QOSCTL_URL=$url/qos
+   ${module%/*}/qosctl ban 127.0.0.4
+   ${module%/*}/qosctl bans
+
 Error log: $run_dir/error.log
 Its lines of this module:
 

@@ -15,6 +15,12 @@ fi
 
 rm -f "$libexecdir/mod_qos_rs.so" "$sysconfdir/mods-available/qos_rs.load" \
     "$sysconfdir/mods-available/qos_rs.conf.new"
+prefix=${DESTDIR:-}${PREFIX:-/usr/local}
+rm -f "$prefix/bin/qosctl" "$prefix/share/bash-completion/completions/qosctl" \
+    "$prefix/share/zsh/site-functions/_qosctl" "$prefix/share/fish/vendor_completions.d/qosctl.fish"
+for page in docs/man/*.1; do
+    rm -f "$prefix/share/man/man1/${page##*/}"
+done
 conf=$sysconfdir/mods-available/qos_rs.conf
 if [ ! -e "$conf" ] || cmp -s apache-conf/qos_rs.conf "$conf"; then
     rm -f "$conf"

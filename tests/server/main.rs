@@ -30,6 +30,7 @@ mod http2;
 mod loading;
 mod metrics;
 mod panic;
+mod qosctl;
 mod repeat_offender;
 mod request_limit;
 mod request_log;

@@ -1,0 +1,5 @@
+//! Asks and commands a running server.
+
+fn main() -> std::process::ExitCode {
+    qos_tools::qosctl::main()
+}
