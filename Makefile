@@ -49,6 +49,7 @@ $(TARGET)/tools/bin/cargo-deny:
 
 test: build panic-module check engine-tests loom-tests ## Run everything that must be green (some minutes)
 	@scripts/deps.sh $(TEST_PACKAGES)
+	@scripts/deps.sh chromium || echo 'skipped: the status page in a browser (there is no chromium)'
 	MOD_QOS_RS_SO='$(MODULE)' MOD_QOS_RS_PANIC_SO='$(PANIC_MODULE)' \
 		$(TEST_CARGO) test --release --locked
 

@@ -12,6 +12,7 @@
 mod harness;
 
 mod body_limit;
+mod browser;
 mod child_death;
 mod client_event_limit;
 mod client_preference;

@@ -28,13 +28,15 @@ fn auto_tells_what_clients_hold(mpm: Mpm) {
         .with(&format!("ProxyPass /app http://127.0.0.1:{}/", gate.port))
         .with(VIEWER)
         .with("QS_SrvMaxConn 20\nQS_SrvMaxConnClose 90%\nQS_SrvMaxConnPerIP 9\nQS_LocRequestLimit /app 5")
-        .with("QS_LocRequestLimitMatch ^/app/x 4\nSetEnvIf Request_URI ^/app/x EV\nQS_EventRequestLimit EV 3")
+        .with("QS_ClientPrefer 80\nQS_LocRequestLimitMatch ^/app/x 4\nSetEnvIf Request_URI ^/app/x EV\nQS_EventRequestLimit EV 3")
         .with("<VirtualHost 127.0.0.1:@PORT1@>\nServerName second\nQS_SrvMaxConn 7\n</VirtualHost>")
         .start();
     let first = page(&httpd, "auto");
     assert_eq!(first.header("Content-Type"), Some("text/plain"));
     assert_eq!(first.header("Cache-Control"), Some("no-cache"));
     assert!(first.text().starts_with("b;system.load: "), "{}", first.text());
+    let contents = "b;clientContentTypes(html,css/js,images,other,304): ";
+    assert_eq!(first.text().lines().nth(1), Some(format!("{contents}0 0 0 0 0").as_str()));
 
     let mut held = Vec::new();
     for (port, source, path) in [
@@ -55,6 +57,7 @@ fn auto_tells_what_clients_hold(mpm: Mpm) {
     // The one who asks has a connection, too.
     for line in [
         "b;localhost;0;QS_AllConn: 5",
+        "b;localhost;0;QS_ClientPrefer;25[]: 5",
         "b;localhost;0;QS_LocRequestLimit;5[/app]: 1",
         "b;localhost;0;QS_LocRequestLimitMatch;4[^/app/x]: 2",
         "b;localhost;0;QS_EventRequestLimit;3[EV]: 2",
@@ -77,6 +80,18 @@ fn auto_tells_what_clients_hold(mpm: Mpm) {
     }
     wait_for_line(&httpd, "auto", "b;localhost;0;QS_LocRequestLimitMatch;4[^/app/x]: 0");
     wait_for_line(&httpd, "auto", "b;localhost;0;QS_AllConn: 1");
+    // The proxied answers have no type; this page has one that is of no class, either.
+    let text = page(&httpd, "auto").text();
+    let counts: Vec<u64> = text
+        .lines()
+        .nth(1)
+        .and_then(|line| line.strip_prefix(contents))
+        .expect("contents")
+        .split(' ')
+        .map(|count| count.parse().expect("a number"))
+        .collect();
+    assert_eq!((counts.len(), &counts[..3], counts[4]), (5, &[0, 0, 0][..], 0), "{text}");
+    assert!(counts[3] >= 5, "{text}");
 }
 
 fn hosts_without_directives_have_no_lines(mpm: Mpm) {
