@@ -92,6 +92,10 @@ fn clients_are_banned_explained_and_freed(mpm: Mpm) {
 fn each_kind_of_failure_has_its_code(mpm: Mpm) {
     let httpd = server(mpm)
         .with("QS_ClientEventLimitCount 2 600")
+        .modules(&["auth_basic", "authn_core", "authn_file", "authz_user"])
+        .with("<Location /locked>\nSetHandler qos-console\nAuthType Basic\nAuthName qos\nRequire valid-user")
+        .with("AuthUserFile @ROOT@/htdocs/users\n</Location>")
+        .file("users", b"admin:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n".to_vec())
         .with("<Location /closed>\nSetHandler qos-console\nRequire all denied\n</Location>")
         .file("other.json", b"{\"schema\": 2}".to_vec())
         .start();
@@ -126,6 +130,7 @@ fn each_kind_of_failure_has_its_code(mpm: Mpm) {
         (format!("bans --console-url {here}/closed"), "refused by the server: 403"),
         (format!("ban ::1 --console-url {here}/closed"), "refused by the server: 403"),
         (format!("bans --console-url {here}/nowhere"), "refused by the server: 404"),
+        (format!("bans --console-url {here}/locked"), "refused by the server: 401"),
         // No rule blocks clients.
         (
             "ban 127.0.0.61".to_owned(),
@@ -134,6 +139,13 @@ fn each_kind_of_failure_has_its_code(mpm: Mpm) {
     ] {
         assert_says(&httpd, &words, 4, said);
     }
+    let with_password = here.replace("http://", "http://admin:secr%65t@");
+    assert_says(
+        &httpd,
+        &format!("bans --console-url {with_password}/locked"),
+        0,
+        "nobody is blocked",
+    );
 }
 
 fn status_and_top_tell_how_the_server_is(mpm: Mpm) {

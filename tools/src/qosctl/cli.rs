@@ -19,7 +19,8 @@ Environment:
 #[derive(Debug, Parser)]
 #[command(name = "qosctl", version, disable_help_subcommand = true, after_help = CODES)]
 pub struct Cli {
-    /// Where the viewer is (SetHandler qos-viewer); plain http, so on this machine or behind a tunnel
+    /// Where the viewer is (SetHandler qos-viewer): http://[name:password@]host[:port]/path. There is no TLS, so it is
+    /// on this machine or behind a tunnel
     #[arg(long, global = true, env = "QOSCTL_URL", hide_env = true, value_name = "URL",
           default_value = "http://127.0.0.1/qos", value_parser = url)]
     pub url: String,

@@ -2,7 +2,11 @@
 
 use super::Failure;
 use super::cli::Cli;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::io::Read;
+
+const SCHEME: &str = "http://";
 
 /// A list of all clients of a large table is not longer.
 const MOST: u64 = 1 << 30;
@@ -12,9 +16,17 @@ const SHOWN: usize = 200;
 
 /// A server that is asked.
 pub struct Server {
-    viewer: String,
-    console: String,
+    viewer: Page,
+    console: Page,
     timeout: u64,
+}
+
+/// One of its pages.
+struct Page {
+    /// Without name and password.
+    url: String,
+    /// What stands in the header `Authorization`.
+    credentials: Option<String>,
 }
 
 impl Server {
@@ -22,27 +34,27 @@ impl Server {
     pub fn new(cli: &Cli) -> Server {
         let viewer = cli.url.clone();
         let console = cli.console_url.clone().unwrap_or_else(|| format!("{viewer}/console"));
-        Server { viewer: with_path(viewer), console: with_path(console), timeout: cli.timeout }
+        Server { viewer: Page::new(&viewer), console: Page::new(&console), timeout: cli.timeout }
     }
 
-    /// Returns where its viewer is.
+    /// Returns where its viewer is, for people.
     pub fn url(&self) -> &str {
-        &self.viewer
+        &self.viewer.url
     }
 
     /// Asks the viewer.
     pub fn view(&self, query: &str) -> Result<String, Failure> {
-        self.ask(minreq::get(format!("{}?{query}", self.viewer)))
+        self.ask(self.viewer.request(minreq::Method::Get, query))
     }
 
     /// Asks the console for what changes nothing.
     pub fn look(&self, query: &str) -> Result<String, Failure> {
-        self.ask(minreq::get(format!("{}?{query}", self.console)))
+        self.ask(self.console.request(minreq::Method::Get, query))
     }
 
     /// Has the console change something.
     pub fn order(&self, query: &str) -> Result<String, Failure> {
-        self.ask(minreq::post(format!("{}?{query}", self.console)).with_body(""))
+        self.ask(self.console.request(minreq::Method::Post, query).with_body(""))
     }
 
     fn ask(&self, request: minreq::Request) -> Result<String, Failure> {
@@ -78,8 +90,55 @@ impl Server {
     }
 }
 
-/// A query needs a path before it.
-fn with_path(url: String) -> String {
-    let has_path = url.strip_prefix("http://").is_none_or(|rest| rest.contains('/'));
-    if has_path { url } else { format!("{url}/") }
+impl Page {
+    /// Takes a URL apart: `http://name:password@host/path`.
+    fn new(url: &str) -> Page {
+        let rest = url.strip_prefix(SCHEME).unwrap_or(url);
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (user, host) = match host.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, host),
+        };
+        // A query needs a path before it.
+        let path = if path.is_empty() { "/" } else { path };
+        let credentials = user.map(|user| format!("Basic {}", STANDARD.encode(decoded(user))));
+        Page { url: format!("{SCHEME}{host}{path}"), credentials }
+    }
+
+    fn request(&self, method: minreq::Method, query: &str) -> minreq::Request {
+        let request = minreq::Request::new(method, format!("{}?{query}", self.url));
+        match &self.credentials {
+            Some(credentials) => request.with_header("Authorization", credentials),
+            None => request,
+        }
+    }
+}
+
+/// Undoes percent-encoding; what is none stays as it is.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.bytes().next() {
+        let code = rest.strip_prefix('%').and_then(|behind| behind.get(..2));
+        let code = code.filter(|code| code.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let octet = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        octets.push(octet.unwrap_or(first));
+        rest = rest.get(if octet.is_some() { 3 } else { 1 }..).unwrap_or("");
+    }
+    octets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_and_a_password_go_into_a_header_and_nowhere_else() {
+        let page = Page::new("http://admin:p%40ss%@127.0.0.1:81/qos");
+        assert_eq!(page.url, "http://127.0.0.1:81/qos");
+        let header = format!("Basic {}", STANDARD.encode("admin:p@ss%"));
+        assert_eq!(page.credentials, Some(header));
+        let page = Page::new("http://[::1]");
+        assert_eq!((page.url.as_str(), page.credentials), ("http://[::1]/", None));
+    }
 }
