@@ -44,6 +44,19 @@ fn streams_see_the_counts_of_their_connection_over_tls(mpm: Mpm) {
     assert!(lines.iter().all(|line| line.con() == Some("1")), "{lines:?}");
 }
 
+fn pages_are_answered_on_a_stream_like_anywhere(mpm: Mpm) {
+    let page = "<Location /qos>\nSetHandler qos-viewer\n</Location>\nQS_SrvMaxConn 9\nQS_SrvMaxConnPerIP 9";
+    let httpd = tls(mpm, page).start();
+    let outcome =
+        Curl::tls(&httpd, "127.0.0.111").get(&["/qos?auto&option=ip", "/qos", "/qos?json"]);
+    assert_eq!((outcome.code, outcome.responses.len()), (0, 3), "{outcome:?}");
+    for response in &outcome.responses {
+        assert_eq!((response.status, response.header("Cache-Control")), (200, Some("no-cache")));
+    }
+    let text = outcome.responses[0].text();
+    assert!(text.contains("QS_AllConn: 1\n") && text.contains("PerIP;127.0.0.111: 1\n"), "{text}");
+}
+
 fn streams_see_the_counts_of_their_connection(mpm: Mpm) {
     let httpd = cleartext(mpm, "QS_SrvMaxConnPerIP 9\nQS_SrvMaxConn 9").start();
     let _other = httpd.client("127.0.0.112").hold();
@@ -210,6 +223,7 @@ fn killed_children_give_back_http2_connections(mpm: Mpm) {
 }
 
 on_threaded_mpms!(
+    pages_are_answered_on_a_stream_like_anywhere,
     one_connection_counts_once_however_many_streams_it_has,
     streams_see_the_counts_of_their_connection,
     streams_see_the_counts_of_their_connection_over_tls,

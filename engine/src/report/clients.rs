@@ -52,6 +52,8 @@ pub struct Walk<'p> {
     pub known: u64,
     /// How many of them are connected.
     pub connected: u64,
+    /// How many rows of the table of peers have a connection.
+    pub held_peers: usize,
     /// Those whose connections are refused.
     pub blocked: Top<'p>,
     /// Those whose requests are denied, once for each limit.
@@ -120,9 +122,12 @@ pub fn walk<'p>(picture: &Picture<'p>) -> Walk<'p> {
         limit: block.map_or(0, |block| block.max),
         remaining: end.seconds_until(now),
     };
+    let peers = &picture.store.peers;
+    let is_held = |id: RowId| peers.row(id).is_some_and(|row| row.open_connections() > 0);
     Walk {
         known,
         connected,
+        held_peers: peers.all().filter(|(_, id)| is_held(*id)).count(),
         blocked: blocked.top(|rank| Some(held(rank))),
         limited: limited.top(|rank| {
             let limit = limits.get(rank.3)?;

@@ -111,7 +111,7 @@ fn of_server(picture: &Picture<'_>, server: &ServerView<'_>, query: &Query, out:
 }
 
 fn of_clients(picture: &Picture<'_>, out: &mut Object<'_>) {
-    let Walk { known, connected, blocked, limited } = clients::walk(picture);
+    let Walk { known, connected, blocked, limited, .. } = clients::walk(picture);
     out.number("known", known);
     out.number("connected", connected);
     out.number("evicted", picture.store.clients.evicted());

@@ -23,7 +23,10 @@ pub fn all(picture: &Picture<'_>, walk: &Walk<'_>, with_addresses: bool, out: &m
                 clients(picture, walk, out);
             }
             rules(picture, server, out);
-            connections(picture, server, with_addresses, out);
+            connections(picture, server, walk, out);
+            if with_addresses {
+                addresses(picture, server, out);
+            }
         }
         out.push_str("</section>\n");
     }
@@ -93,12 +96,7 @@ fn rules(picture: &Picture<'_>, server: &ServerView<'_>, out: &mut String) {
     }
 }
 
-fn connections(
-    picture: &Picture<'_>,
-    server: &ServerView<'_>,
-    with_addresses: bool,
-    out: &mut String,
-) {
+fn connections(picture: &Picture<'_>, server: &ServerView<'_>, walk: &Walk<'_>, out: &mut String) {
     out.push_str("<h3>connections</h3>");
     let policy = server.policy;
     let limits = &policy.connection_limit;
@@ -107,9 +105,8 @@ fn connections(
         return;
     }
     out.push_str("<table>\n");
-    let addresses = server.addresses(picture);
     if limits.per_address.is_some() {
-        let free = picture.store.peers.size().saturating_sub(addresses.len());
+        let free = picture.store.peers.size().saturating_sub(walk.held_peers);
         line(out, "QS_SrvMaxConnPerIP", "free ip entries", &free);
     }
     let current = server.connections(picture);
@@ -144,24 +141,31 @@ fn connections(
     });
     line(out, "QS_SrvMinDataRate", "min. data rate (min/max/current)", &rate);
     out.push_str("</table>\n");
-    if with_addresses && !addresses.is_empty() {
-        let count = addresses.len();
+}
+
+fn addresses(picture: &Picture<'_>, server: &ServerView<'_>, out: &mut String) {
+    let addresses = server.addresses(picture);
+    if addresses.is_empty() {
+        return;
+    }
+    let listed = addresses.len().min(ADDRESSES);
+    let most = if listed < addresses.len() { ", those with most connections" } else { "" };
+    let _ = writeln!(
+        out,
+        "<h3>connections per address: {}{most}</h3><table><tr><th>address</th>\
+         <th class=\"n\">connections</th><th></th></tr>",
+        addresses.len()
+    );
+    for (address, count) in addresses.into_iter().take(listed) {
+        let is_red = server.policy.connection_limit.per_address.is_some_and(|limit| count >= limit);
+        let shown = picture.shown(address);
         let _ = writeln!(
             out,
-            "<h3>connections per address: {count}</h3><table><tr><th>address</th>\
-             <th class=\"n\">connections</th><th></th></tr>"
+            "<tr title=\"QS_SrvMaxConnPerIP\"><td{}>{shown}</td><td class=\"n\">{count}</td><td></td></tr>",
+            red_if(is_red)
         );
-        for (address, count) in addresses.into_iter().take(ADDRESSES) {
-            let is_red = limits.per_address.is_some_and(|limit| count >= limit);
-            let shown = picture.shown(address);
-            let _ = writeln!(
-                out,
-                "<tr title=\"QS_SrvMaxConnPerIP\"><td{}>{shown}</td><td class=\"n\">{count}</td><td></td></tr>",
-                red_if(is_red)
-            );
-        }
-        out.push_str("</table>\n");
     }
+    out.push_str("</table>\n");
 }
 
 fn line(out: &mut String, directive: &str, words: &str, value: &dyn core::fmt::Display) {
