@@ -132,8 +132,11 @@ mod tests {
             let policy = Policy::resolve(&read(host).over(&read(base)), capacity);
             assert_eq!(policy.is_disabled, is_disabled, "base {base:?}, host {host:?}");
         }
-        for word in ["", "yes", "1", "on off", "true"] {
-            assert!(refused(&format!("QS_DisableHandler \"{word}\"")).contains("'on' or 'off'"));
+        for directive in ["QS_DisableHandler", "QS_EventCount"] {
+            for word in ["", "yes", "1", "on off", "true"] {
+                let error = refused(&format!("{directive} \"{word}\""));
+                assert!(error.contains("'on' or 'off'"), "{error}");
+            }
         }
     }
 
