@@ -282,8 +282,8 @@ pub fn admit(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) -
         }
     }
     // I.18 QS_Delay. Who waits is counted meanwhile.
-    delay::pause(&policy.delay, policy.server.is_log_only, exchange);
-    Answer::Pass
+    let violation = delay::pause(&policy.delay, is_log_only, exchange);
+    judged(policy, violation, exchange).unwrap_or(Answer::Pass)
 }
 
 /// All that comes before the content is done (step J, R6): also for subrequests and redirects.

@@ -130,7 +130,9 @@ pub fn examine(policy: &Policy, look: &Look, holders: &mut [Holder<'_>]) -> Vec<
     let mut findings = Vec::new();
     let mut early = Vec::new();
     for (index, holder) in holders.iter_mut().enumerate() {
-        let Connection { progress, marks, is_vip, .. } = holder.connection;
+        let Connection { progress, marks, .. } = holder.connection;
+        // Also one that a request has made it since.
+        let is_vip = holder.connection.is_vip || marks.has(Marks::VIP);
         let is_http2 = marks.has(Marks::HTTP2);
         let slowness = holder.watch.look(progress, is_http2, holder.sample, &look.measure);
         let Some(slowness) = slowness else { continue };
@@ -143,7 +145,7 @@ pub fn examine(policy: &Policy, look: &Look, holders: &mut [Holder<'_>]) -> Vec<
             continue;
         }
         let is_allowed =
-            (*is_vip && !policy.ignore_vip) || progress.is_allowed() || !look.is_in_force;
+            (is_vip && !policy.ignore_vip) || progress.is_allowed() || !look.is_in_force;
         let finding = Finding { index, slowness, is_allowed };
         if slowness.is_over {
             findings.push(finding);

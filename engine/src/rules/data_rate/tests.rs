@@ -334,6 +334,11 @@ fn a_vip_and_an_event_are_let_off_and_the_directive_overrules_the_vip() {
         assert_eq!(lines[0].contains("log only (allowed)"), is_let_off, "{more}");
         assert_eq!(clients[0].close.is_none(), is_let_off);
     }
+    let mut world = World::new(RULE);
+    let mut clients = [Client::of(&mut world, "192.0.2.1")];
+    clients[0].connection.marks.set(Marks::VIP);
+    let lines = looks(&mut world, &mut clients, 3, nothing);
+    assert!(lines[0].contains("log only (allowed)"), "made one by a request on it: {lines:?}");
     let mut world = World::new(&format!("{RULE}\nQS_SrvMinDataRateOffEvent +Slow"));
     for (variable, is_let_off) in [("slow", true), ("other", false)] {
         let mut clients = [Client::of(&mut world, "192.0.2.1")];
