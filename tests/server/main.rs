@@ -25,6 +25,7 @@ mod differential_request_limit;
 mod differential_variable;
 mod directive;
 mod eviction;
+mod firewall;
 mod geo;
 mod guide;
 mod http2;
