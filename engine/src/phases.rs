@@ -25,15 +25,18 @@ use crate::store::children::Record;
 use crate::store::marks::Standing;
 use crate::store::recent::Denied;
 use crate::store::rules::Outcome;
+use crate::time::Millis;
 use crate::verdict::{Answer, Verdict, Violation};
 
 /// A new connection, before anything is allocated and before any TLS handshake (C1).
-/// `text` is the peer's address as httpd writes it; it is only asked for where a list needs it.
+/// `text` is the peer's address as httpd writes it, asked for only where a list needs it; `left_after` says
+/// how long the peer waited for us, if it has gone meanwhile.
 pub fn arrive(
     policy: &Policy,
     moment: &Moment<'_>,
     peer: Peer,
     text: &dyn AsRef<str>,
+    left_after: &dyn Fn() -> Option<Millis>,
     sink: &mut dyn LogSink,
 ) -> Verdict {
     // The cheapest question first, and the only one for most: is it blocked?
@@ -41,12 +44,31 @@ pub fn arrive(
         Some(client_limit::Finding::Blocked(violation)) => {
             enforce(policy, moment, peer, &violation, None, sink)
         }
-        Some(client_limit::Finding::Ended(Some(rest))) => {
-            tell_rest(moment, peer, &rest, sink);
+        Some(client_limit::Finding::Ended(rest)) => {
+            rest.into_iter().for_each(|rest| tell_rest(moment, peer, &rest, sink));
             Verdict::Pass
         }
-        _ => Verdict::Pass,
+        None => close_if_left(policy, moment, peer, left_after, sink),
     }
+}
+
+fn close_if_left(
+    policy: &Policy,
+    moment: &Moment<'_>,
+    peer: Peer,
+    left_after: &dyn Fn() -> Option<Millis>,
+    sink: &mut dyn LogSink,
+) -> Verdict {
+    let waited = variable::is_left(&policy.variable, left_after);
+    let Some(Millis(waited)) = waited.filter(|_| !policy.server.is_log_only) else {
+        return Verdict::Pass;
+    };
+    let text = format_args!(
+        "connection not served, its client has left after waiting for {waited} ms, {}",
+        peer.in_log(moment.store.prefix)
+    );
+    log_event::note(&variable::LEFT, text, Some(&moment.store.totals), sink);
+    Verdict::Close
 }
 
 /// The same connection, when all other modules have had their say: it is counted and judged (C2).

@@ -166,9 +166,14 @@ impl World {
 
     /// A connection, or None when it is refused (what it took is given back).
     pub fn connect(&mut self, address: &str) -> Option<Connection> {
+        self.connect_late(address, None)
+    }
+
+    /// The same, of a client that has left after it waited for so long.
+    pub fn connect_late(&mut self, address: &str, left: Option<Millis>) -> Option<Connection> {
         let peer = Peer(Address::from(address.parse::<IpAddr>().expect(address)));
         self.with(|policy, moment, sink| {
-            if phases::arrive(policy, moment, peer, &address, sink) == Verdict::Close {
+            if phases::arrive(policy, moment, peer, &address, &|| left, sink) == Verdict::Close {
                 return None;
             }
             let (connection, verdict) = phases::connect(policy, moment, peer, &address, 1, sink);

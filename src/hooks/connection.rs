@@ -6,6 +6,7 @@ use crate::ffi::guard::{Callback, guard};
 use crate::hooks::goodbye;
 use crate::httpd::connection::{Connection, Text, Texts, Tracked};
 use crate::httpd::keep_alive::Wishes;
+use crate::httpd::kernel;
 use crate::httpd::server::Server;
 use crate::monitor::{self, Place};
 use crate::shm::child;
@@ -67,6 +68,8 @@ pub unsafe extern "C" fn pre_connection_early(
             &moment,
             peer,
             &arrival.connection,
+            // SAFETY: httpd hands the connection's socket.
+            &|| unsafe { kernel::left_after(socket) },
             &mut arrival.server,
         ) {
             Verdict::Pass => DECLINED,

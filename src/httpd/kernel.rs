@@ -1,9 +1,11 @@
 //! What the kernel says of a connection's socket, and how a socket is shut.
 
+use crate::ffi::bindings as httpd;
 use core::ffi::{c_int, c_void};
 use core::mem::{offset_of, size_of};
 use qos_engine::rules::data_rate::shedding::Close;
 use qos_engine::rules::data_rate::watch::Sample;
+use qos_engine::time::Millis;
 
 /// The first part of the kernel's tcp_info (linux/tcp.h), which only ever grows at its end.
 #[repr(C)]
@@ -27,20 +29,12 @@ const _: () = {
 
 // States of the kernel's enum (netinet/tcp.h).
 const TCP_ESTABLISHED: u8 = 1;
+const TCP_CLOSE: u8 = 7;
 const TCP_CLOSE_WAIT: u8 = 8;
 
 /// Asks the kernel how far a connection is. `None` for what is no TCP, or for a kernel before 4.2.
 pub fn sample(descriptor: c_int) -> Option<Sample> {
-    let mut info = TcpInfo::default();
-    let mut length = size_of::<TcpInfo>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` octets, any of which make good numbers.
-    let result = unsafe {
-        let option = (&raw mut info).cast::<c_void>();
-        libc::getsockopt(descriptor, libc::IPPROTO_TCP, libc::TCP_INFO, option, &raw mut length)
-    };
-    if result != 0 || (length as usize) < size_of::<TcpInfo>() {
-        return None;
-    }
+    let info = ask(descriptor)?;
     Some(Sample {
         received: info.bytes_received,
         unread: queued(descriptor, libc::FIONREAD)?,
@@ -50,6 +44,31 @@ pub fn sample(descriptor: c_int) -> Option<Sample> {
         is_receiving: info.state == TCP_ESTABLISHED,
         is_sending: matches!(info.state, TCP_ESTABLISHED | TCP_CLOSE_WAIT),
     })
+}
+
+fn ask(descriptor: c_int) -> Option<TcpInfo> {
+    let mut info = TcpInfo::default();
+    let mut length = size_of::<TcpInfo>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` octets, any of which make good numbers.
+    let result = unsafe {
+        let option = (&raw mut info).cast::<c_void>();
+        libc::getsockopt(descriptor, libc::IPPROTO_TCP, libc::TCP_INFO, option, &raw mut length)
+    };
+    (result == 0 && length as usize >= size_of::<TcpInfo>()).then_some(info)
+}
+
+/// Returns how long the last data of a peer has been waiting for us, if the peer has closed or reset its end
+/// since: one system call for each connection where block events are counted of connections.
+///
+/// # Safety
+/// `socket` is null or a socket of httpd's that is alive.
+pub unsafe fn left_after(socket: *mut c_void) -> Option<Millis> {
+    let mut descriptor = -1;
+    // SAFETY: the caller's word.
+    let found = !socket.is_null()
+        && unsafe { httpd::apr_os_sock_get(&raw mut descriptor, socket.cast()) } == 0;
+    let info = if found { ask(descriptor) } else { None }?;
+    matches!(info.state, TCP_CLOSE | TCP_CLOSE_WAIT).then_some(Millis(info.last_data_recv))
 }
 
 fn queued(descriptor: c_int, which: libc::Ioctl) -> Option<u32> {

@@ -29,6 +29,7 @@ mod firewall;
 mod geo;
 mod guide;
 mod http2;
+mod impatient_client;
 mod loading;
 mod metrics;
 mod panic;

@@ -183,3 +183,25 @@ fn a_block_event_that_only_a_response_can_set_counts_with_it() {
     }
     world.close(connection);
 }
+
+#[test]
+fn who_left_while_the_server_kept_him_waiting_is_not_served_and_not_blamed() {
+    let events = "QS_SetEnvIfStatus BrokenConnection QS_Block";
+    for (more, waited, is_taken) in [
+        (events, Some(Millis(2000)), false),
+        (events, Some(Millis(1999)), true),
+        (events, None, true),
+        ("", Some(Millis(9999)), true),
+        ("QS_SetEnvIfStatus NullConnection QS_Block\nQS_LogOnly on", Some(Millis(9999)), true),
+    ] {
+        let mut world = World::new(&format!("QS_ClientEventBlockCount 1 60\n{more}"));
+        let connection = world.connect_late("10.0.0.1", waited);
+        assert_eq!(connection.is_some(), is_taken, "{more} {waited:?}");
+        if !is_taken {
+            let line = "mod_qos(308): connection not served, its client has left after waiting for \
+                        2000 ms, c=10.0.0.1";
+            assert_eq!(world.told(), [line]);
+            assert!(world.connect("10.0.0.1").is_some(), "it is not blocked for it");
+        }
+    }
+}

@@ -5,6 +5,7 @@
 use crate::context::{Connection, Marks, RequestView};
 use crate::directive::{About, Arguments, Arity, Directive, InLocation, Place, Scope};
 use crate::log_event::{Level, LogEvent};
+use crate::time::Millis;
 use crate::values::{Capacity, Problem, http_status};
 use core::ffi::CStr;
 use std::ffi::CString;
@@ -29,6 +30,18 @@ pub struct LocationSettings {
 
 /// Nothing is kept for a request.
 pub type Facts = ();
+
+/// A client that leaves before the server takes its connection is to blame, unless it waited so long.
+const FORBEARANCE: Millis = Millis(2000);
+
+/// `mod_qos(308)`
+pub static LEFT: LogEvent = LogEvent {
+    number: 308,
+    level: Level::Debug,
+    is_counted: true,
+    format: "connection not served, its client has left after waiting for {n} ms, c={c}",
+    when: "a connection is taken whose client is gone, having waited for two seconds or more, where NullConnection or BrokenConnection are block events: it is closed, and is none",
+};
 
 /// As enforced.
 #[derive(Clone, Debug)]
@@ -74,7 +87,7 @@ pub static ADDS_ONE: LogEvent = LogEvent {
 };
 
 /// The events of this family.
-pub const LOG_EVENTS: &[&LogEvent] = &[&ADDS_ONE];
+pub const LOG_EVENTS: &[&LogEvent] = &[&ADDS_ONE, &LEFT];
 
 const ABOUT: About = About {
     name: c"QS_SetEnvIfStatus",
@@ -297,6 +310,17 @@ impl OnStatus {
     fn mended(&self) -> Option<(u16, String)> {
         self.is_mended.then(|| (self.status, self.variable.to_string_lossy().into_owned()))
     }
+}
+
+/// Tells whether a new connection is not worth serving: its client has left, after `left_after` says how
+/// long it waited until the server took the connection. Its end would be a block event, though it was the
+/// server that kept the client waiting: a good client that loses patience while an attack starves the
+/// server would be blocked for it, and every such connection takes a worker.
+pub fn is_left(policy: &Policy, left_after: &dyn Fn() -> Option<Millis>) -> Option<Millis> {
+    if !policy.on_null && !policy.on_broken {
+        return None;
+    }
+    left_after().filter(|waited| *waited >= FORBEARANCE)
 }
 
 /// Returns the word for the block event that a connection was, if it was one: at most one.
