@@ -43,14 +43,15 @@ fi
 
 say "installing$missing"
 
-# Debian starts a daemon as soon as it is installed. A server on port 80 is not what was asked for.
+# Debian starts a daemon as soon as it is installed. A server on port 80 is not what was asked for, and
+# nor is one that changes the firewall.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT
     trap 'exit 130' INT TERM HUP
     cat >"$policy" <<'POLICY'
 #!/bin/sh
-case "$1" in apache2* | apache-htcacheclean*) exit 101 ;; esac
+case "$1" in apache2* | apache-htcacheclean* | fail2ban* | monit* | nftables*) exit 101 ;; esac
 exit 0
 POLICY
     chmod 755 "$policy"
