@@ -7,7 +7,7 @@ export APXS
 # Absolute: the tests run elsewhere, and httpd wants a whole path. CARGO_TARGET_DIR is honoured.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 MODULE := $(TARGET)/release/libmod_qos_rs.so
-QOSCTL := $(TARGET)/release/qosctl
+PROGRAMS := $(TARGET)/release/qosctl $(TARGET)/release/qostally
 # Only what is installed is optimised as a whole: the tests' own programs would take minutes to link so.
 TEST_CARGO := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 $(CARGO)
 PANIC_MODULE := $(TARGET)/panic-injection/release/libmod_qos_rs.so
@@ -21,9 +21,9 @@ TEST_PACKAGES := python3-prometheus-client fail2ban nftables monit
 .PHONY: build help deps check deny test engine-tests loom-tests panic-module soak bench demo run install \
 	uninstall docs clean
 
-build: deps ## Build target/release/libmod_qos_rs.so and qosctl (the default)
+build: deps ## Build target/release/libmod_qos_rs.so, qosctl and qostally (the default)
 	$(CARGO) build --release --locked
-	@echo "built $(MODULE) and $(QOSCTL)"
+	@echo "built $(MODULE) $(PROGRAMS)"
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,7 +82,7 @@ run: build ## Start a private httpd on loopback, in the foreground (PORT=8080 MP
 
 # Builds nothing: root, who installs, often has no cargo.
 install: ## Install what was built, through apxs, with Debian's files (as root; DESTDIR=dir, PREFIX=/usr/local)
-	@scripts/install.sh '$(MODULE)' '$(QOSCTL)'
+	@scripts/install.sh '$(MODULE)' $(foreach program,$(PROGRAMS),'$(program)')
 
 uninstall: ## Remove what install has installed (as root)
 	@scripts/uninstall.sh

@@ -1,17 +1,17 @@
 #!/bin/sh
-# Installs the module and the qosctl given as arguments: the module through apxs, and on Debian with its .load
-# and .conf; qosctl with its man pages and completions below PREFIX (/usr/local).
+# Installs the module and the programs given as arguments: the module through apxs, and on Debian with its .load
+# and .conf; programs with their man pages and completions below PREFIX (/usr/local).
 # DESTDIR is put before every path, for packages. Nothing is enabled.
 set -eu
 cd "$(dirname "$0")/.."
 apxs=${APXS:-apxs}
 module=$1
-qosctl=$2
+shift
 prefix=${DESTDIR:-}${PREFIX:-/usr/local}
 
 say() { printf '%s\n' "install: $*"; }
 
-for file in "$module" "$qosctl"; do
+for file in "$module" "$@"; do
     [ -f "$file" ] || { say "there is no $file yet: run 'make' first" >&2; exit 1; }
 done
 libexecdir=${DESTDIR:-}$("$apxs" -q LIBEXECDIR)
@@ -33,15 +33,18 @@ fi
     { cat "$staging/log" >&2; exit 1; }
 say "$libexecdir/mod_qos_rs.so"
 
-install -D -m 755 "$qosctl" "$prefix/bin/qosctl"
-say "$prefix/bin/qosctl"
+completions=docs/completions
+for program in "$@"; do
+    name=${program##*/}
+    install -D -m 755 "$program" "$prefix/bin/$name"
+    say "$prefix/bin/$name"
+    install -D -m 644 "$completions/$name.bash" "$prefix/share/bash-completion/completions/$name"
+    install -D -m 644 "$completions/_$name" "$prefix/share/zsh/site-functions/_$name"
+    install -D -m 644 "$completions/$name.fish" "$prefix/share/fish/vendor_completions.d/$name.fish"
+done
 for page in docs/man/*.1; do
     install -D -m 644 "$page" "$prefix/share/man/man1/${page##*/}"
 done
-completions=docs/completions
-install -D -m 644 $completions/qosctl.bash "$prefix/share/bash-completion/completions/qosctl"
-install -D -m 644 $completions/_qosctl "$prefix/share/zsh/site-functions/_qosctl"
-install -D -m 644 $completions/qosctl.fish "$prefix/share/fish/vendor_completions.d/qosctl.fish"
 
 if [ ! -d "$sysconfdir/mods-available" ]; then
     say "not Debian's layout: add to your configuration"

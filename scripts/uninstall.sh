@@ -16,8 +16,10 @@ fi
 rm -f "$libexecdir/mod_qos_rs.so" "$sysconfdir/mods-available/qos_rs.load" \
     "$sysconfdir/mods-available/qos_rs.conf.new"
 prefix=${DESTDIR:-}${PREFIX:-/usr/local}
-rm -f "$prefix/bin/qosctl" "$prefix/share/bash-completion/completions/qosctl" \
-    "$prefix/share/zsh/site-functions/_qosctl" "$prefix/share/fish/vendor_completions.d/qosctl.fish"
+for name in qosctl qostally; do
+    rm -f "$prefix/bin/$name" "$prefix/share/bash-completion/completions/$name" \
+        "$prefix/share/zsh/site-functions/_$name" "$prefix/share/fish/vendor_completions.d/$name.fish"
+done
 for page in docs/man/*.1; do
     rm -f "$prefix/share/man/man1/${page##*/}"
 done

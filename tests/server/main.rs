@@ -34,6 +34,7 @@ mod loading;
 mod metrics;
 mod panic;
 mod qosctl;
+mod qostally;
 mod repeat_offender;
 mod request_limit;
 mod request_log;

@@ -1,29 +1,40 @@
 //! The man pages and the completions, by their names in `docs/`.
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
-use qos_tools::qosctl::cli::Cli;
+use qos_tools::{qosctl, qostally};
 
 /// Returns all of them.
 pub fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
-    let mut command = Cli::command();
-    command.build();
-    let mut pages = vec![("man/qosctl.1".to_owned(), man(command.clone())?)];
-    for sub in command.get_subcommands() {
-        pages.push((format!("man/qosctl-{}.1", sub.get_name()), man(sub.clone())?));
-    }
-    for (shell, name) in
-        [(Shell::Bash, "qosctl.bash"), (Shell::Zsh, "_qosctl"), (Shell::Fish, "qosctl.fish")]
-    {
-        let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), "qosctl", &mut script);
-        pages.push((format!("completions/{name}"), script));
+    let mut pages = Vec::new();
+    for command in [qosctl::cli::Cli::command(), qostally::cli::Cli::command()] {
+        pages_of(command, &mut pages)?;
     }
     Ok(pages)
 }
 
-fn man(command: clap::Command) -> std::io::Result<Vec<u8>> {
+fn pages_of(command: Command, pages: &mut Vec<(String, Vec<u8>)>) -> std::io::Result<()> {
+    let name = command.get_name().to_owned();
+    for (shell, file) in [
+        (Shell::Bash, format!("{name}.bash")),
+        (Shell::Zsh, format!("_{name}")),
+        (Shell::Fish, format!("{name}.fish")),
+    ] {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut command.clone(), &name, &mut script);
+        pages.push((format!("completions/{file}"), script));
+    }
+    let mut command = command;
+    command.build();
+    pages.push((format!("man/{name}.1"), man(command.clone())?));
+    for sub in command.get_subcommands() {
+        pages.push((format!("man/{name}-{}.1", sub.get_name()), man(sub.clone())?));
+    }
+    Ok(())
+}
+
+fn man(command: Command) -> std::io::Result<Vec<u8>> {
     let mut page = Vec::new();
     Man::new(command).manual("mod_qos_rs").render(&mut page)?;
     Ok(page)

@@ -1,0 +1,5 @@
+//! Counts addresses.
+
+fn main() -> std::process::ExitCode {
+    qos_tools::qostally::main()
+}
