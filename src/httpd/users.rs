@@ -142,7 +142,8 @@ impl Users {
         let says = |word: &str| words.trim_ascii().eq_ignore_ascii_case(word.as_bytes());
         // A file in any directory may then name what it likes; and QS_LogEnv names all there are.
         let is_open = (is("AllowOverride") || is("AllowOverrideList")) && !says("None");
-        self.is_anybody |= is_open || (is("QS_LogEnv") && !says("off"));
+        let is_rewritten = is("RewriteRule") && sets_any_name(words);
+        self.is_anybody |= is_open || is_rewritten || (is("QS_LogEnv") && !says("off"));
         let words = || words.iter().map(u8::to_ascii_lowercase).chain([b'\n']);
         self.words.extend(words());
         if !SETTING_LATE.into_iter().any(is) {
@@ -159,6 +160,15 @@ impl Users {
     pub fn may_set_early(&self, variable: &CStr) -> bool {
         self.is_anybody || names(&self.early, variable)
     }
+}
+
+/// Tells whether a RewriteRule makes the name of a variable of what it finds: `[E=$1:1]`.
+fn sets_any_name(words: &[u8]) -> bool {
+    words.windows(2).zip(2..).any(|(flag, end)| {
+        let name = words.get(end..).unwrap_or(b"");
+        let name = name.split(|octet| matches!(octet, b':' | b',' | b']')).next().unwrap_or(b"");
+        flag.eq_ignore_ascii_case(b"E=") && name.iter().any(|octet| matches!(octet, b'$' | b'%'))
+    })
 }
 
 fn names(words: &[u8], variable: &CStr) -> bool {

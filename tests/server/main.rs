@@ -33,6 +33,7 @@ mod impatient_client;
 mod loading;
 mod metrics;
 mod panic;
+mod publication;
 mod qosctl;
 mod qostally;
 mod repeat_offender;
