@@ -167,12 +167,18 @@ fn nobody_waits_for_a_program_that_does_not_read() {
 }
 
 #[test]
-fn a_program_that_ends_is_started_again() {
+fn a_program_that_ends_is_started_again_and_so_it_is_by_a_restart() {
     let program = "read line\necho \"$line\" >> $0.lines\n";
     let httpd = logging(Mpm::Event, program).start();
-    httpd.expect_text("piped log program");
+    // httpd's words for a program that died, and for one that it has ended itself at a restart.
+    httpd.expect_text("piped log program").expect_text("long lost child came home");
     let client = httpd.client("127.0.0.61");
     for count in 1..=2 {
+        client.get("/index.html").served();
+        assert_eq!(lines(&httpd, count).len(), count);
+    }
+    for (count, restart) in [(3, Httpd::reload as fn(&Httpd)), (4, Httpd::hard_restart)] {
+        restart(&httpd);
         client.get("/index.html").served();
         assert_eq!(lines(&httpd, count).len(), count);
     }
