@@ -21,6 +21,7 @@ mod connection_limit;
 mod connection_variable;
 mod console;
 mod data_rate;
+mod differential_client_limit;
 mod differential_request_limit;
 mod differential_variable;
 mod directive;
