@@ -22,6 +22,7 @@ mod connection_variable;
 mod console;
 mod data_rate;
 mod differential_client_limit;
+mod differential_connection;
 mod differential_request_limit;
 mod differential_variable;
 mod directive;
