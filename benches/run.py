@@ -26,13 +26,14 @@ import memory
 import refused
 import slow
 import table_rows
+import tally
 import workers
 from httpd import HTTPD, MODULES, Failed, Server
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 MEASUREMENTS = {module.__name__: module for module in [
-    cost, guide, addresses, table_rows, latency, memory, idle, workers, refused, geo, slow]}
+    cost, guide, addresses, table_rows, latency, memory, idle, workers, refused, geo, slow, tally]}
 
 
 def main():
