@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -409,6 +411,125 @@ fn monit_takes_the_stanza() {
     let text = String::from_utf8_lossy(&checked.stdout).into_owned()
         + &String::from_utf8_lossy(&checked.stderr);
     assert!(checked.status.success() && text.contains("syntax OK"), "{text}");
+}
+
+/// A program's own `/dev`, in which syslog is a socket of the test's: what runs in there by `unshare`
+/// and [`PrivateDev::command`] sees it, and nobody else. None where that is not permitted.
+struct PrivateDev {
+    directory: Directory,
+    syslog: UnixDatagram,
+}
+
+impl PrivateDev {
+    fn make() -> Option<PrivateDev> {
+        let directory = tempfile("dev");
+        let dev = directory.0.join("dev");
+        fs::create_dir_all(&dev).expect("a directory");
+        let syslog = UnixDatagram::bind(dev.join("log")).expect("a socket");
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(dev.join("log"), open).expect("everybody may write");
+        syslog.set_nonblocking(true).expect("it does not wait");
+        let private = PrivateDev { directory, syslog };
+        let nodes = "cp -a /dev/null /dev/zero /dev/urandom /dev/random \"$1\"";
+        let copied = Command::new("sh").args(["-c", nodes, "sh"]).arg(&dev).output().expect("sh");
+        let tried = private.command("true").output().expect("unshare");
+        if !copied.status.success() || !tried.status.success() {
+            println!("skipped: no /dev of one's own: {copied:?} {tried:?}");
+            return None;
+        }
+        Some(private)
+    }
+
+    /// A command line that runs with this `/dev`.
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new("unshare");
+        let line = format!("mount --bind \"$1\" /dev && exec {line}");
+        command.args(["--mount", "sh", "-c", &line, "sh"]).arg(self.directory.0.join("dev"));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// What came by syslog since the last look.
+    fn told(&self) -> Vec<String> {
+        let mut octets = [0; 4096];
+        std::iter::from_fn(|| self.syslog.recv(&mut octets).ok().map(|n| octets[..n].to_vec()))
+            .map(|line| String::from_utf8_lossy(&line).into_owned())
+            .collect()
+    }
+}
+
+/// The sysadmin's chain, without its restart: monit counts prefork's children, the script takes a picture and
+/// tells syslog who holds them, from where fail2ban reads it.
+#[test]
+fn monit_has_the_script_report_who_holds_the_children() {
+    if !has(&["monit", "curl", "unshare"]) {
+        return;
+    }
+    let Some(dev) = PrivateDev::make() else { return };
+    let httpd = Httpd::on(Mpm::Prefork)
+        .modules(&["status"])
+        .with("ExtendedStatus On\n<Location /server-status>\nSetHandler server-status\n</Location>")
+        .start();
+    let _held: Vec<Connection> = (0..12).map(|_| httpd.client("127.0.0.71").hold()).collect();
+    let _good: Vec<Connection> = (0..3).map(|_| httpd.client("127.0.0.72").hold()).collect();
+    let directory = tempfile("monit-run");
+    let root = directory.0.display();
+    let tools = crate::harness::module_under_test();
+    let tools = tools.parent().expect("a directory").display();
+    let script = directory.0.join("spy.sh");
+    let text = format!(
+        "#!/bin/sh\nexport PATH={tools}:$PATH URL=http://127.0.0.1:{}/server-status \\\n\
+         DIRECTORY={root}/status MIN=10\nexec {}\n",
+        httpd.port(),
+        contrib("monit/apache_spy.sh").display()
+    );
+    fs::write(&script, text).expect("a script");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("it can be run");
+    let stanza = fs::read_to_string(contrib("monit/apache2"))
+        .expect("the stanza")
+        .replace("/run/apache2/apache2.pid", &httpd.root().join("httpd.pid").display().to_string())
+        .replace("/usr/local/sbin/apache_spy.sh", &script.display().to_string())
+        .replace("children > 90", "children > 8")
+        .replace("port 80", &format!("port {}", httpd.port()));
+    let own = format!(
+        "set daemon 1\nset log {root}/log\nset idfile {root}/id\nset statefile {root}/state\n\
+         set pidfile {root}/pid\n"
+    );
+    let file = directory.0.join("monitrc");
+    fs::write(&file, own + &stanza).expect("a configuration");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is private");
+    let mut monit = dev.command(&format!("monit -I -c {}", file.display()));
+    let mut monit = monit.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("monit");
+    let mut told = Vec::new();
+    let is_told = poll(PATIENCE * 2, || {
+        told.extend(dev.told());
+        told.iter().any(|line| line.contains("Apache DOS Attempt")).then_some(())
+    });
+    // monit ends at TERM, and so does what it runs.
+    let _ = Command::new("kill").arg(monit.id().to_string()).status();
+    let _ = monit.wait();
+    let log = fs::read_to_string(directory.0.join("log")).unwrap_or_default();
+    assert!(is_told.is_some(), "{told:?}\n{log}");
+    let lines: Vec<&String> = told.iter().filter(|line| line.contains("Attempt")).collect();
+    // Facility auth (4), level warning (4).
+    assert!(lines.iter().all(|line| line.starts_with("<36>")), "{lines:?}");
+    assert!(lines.iter().all(|line| line.ends_with("Apache DOS Attempt: 127.0.0.71")), "{lines:?}");
+    let saved: Vec<_> =
+        fs::read_dir(directory.0.join("status")).expect("pictures").flatten().collect();
+    assert!(!saved.is_empty());
+    let page = fs::read_to_string(saved[0].path()).expect("a picture");
+    assert!(page.matches("127.0.0.71").count() >= 12, "{page}");
+    // As syslog writes it to a file, the filter finds it.
+    if has(&["fail2ban-regex"]) {
+        let auth = directory.0.join("auth.log");
+        let line = lines[0].split_once('>').expect("a priority").1;
+        fs::write(&auth, format!("Nov 22 09:00:00 host {line}\n")).expect("a log");
+        assert_eq!(
+            found("fail2ban/filter.d/apache-dos.conf", &auth),
+            set(&["127.0.0.71"]),
+            "{line:?}"
+        );
+    }
 }
 
 on_each_mpm!(who_is_denied_is_banned_in_the_kernel);
