@@ -30,7 +30,7 @@ fn build() -> Result<(), String> {
         .allowlist_function("(ap|apr|qos)_.*")
         .allowlist_type("module|apr_table_entry_t|command_rec|cmd_parms|core_server_config")
         .allowlist_var(
-            "ap_server_conf|ap_server_root|ap_conftree|ap_top_module|AP_.*|APR_.*|MODULE_MAGIC_.*|OR_.*|RSRC_.*|ACCESS_CONF|HTTP_.*",
+            "ap_server_conf|ap_unixd_config|ap_server_root|ap_conftree|ap_top_module|AP_.*|APR_.*|MODULE_MAGIC_.*|OR_.*|RSRC_.*|ACCESS_CONF|HTTP_.*",
         )
         .allowlist_var("APLOG_.*|MPM_.*|SERVER_.*|REQUEST_.*|OK|DECLINED|DONE|DECLINE_CMD|REMOTE_NAME")
         .generate()

@@ -5,6 +5,7 @@
 
 use crate::ffi::bindings::{self as httpd, apr_pool_t, cmd_parms, command_rec, server_rec};
 use crate::ffi::guard::{Callback, guard};
+use crate::helper::Helper;
 use crate::httpd::piped_log::PipedLog;
 use crate::httpd::pool::Pool;
 use core::cell::{Cell, OnceCell};
@@ -24,6 +25,8 @@ pub struct ServerConfig {
     pub scope: Cell<u32>,
     /// Where a line is written for each request: the same for all servers.
     pub request_log: Cell<Option<PipedLog>>,
+    /// The server's helper process, with the base server (parent only).
+    pub helper: Cell<Option<&'static Helper>>,
 }
 
 impl ServerConfig {
@@ -33,6 +36,7 @@ impl ServerConfig {
             policy: OnceCell::new(),
             scope: Cell::new(0),
             request_log: Cell::new(None),
+            helper: Cell::new(None),
         }
     }
 }

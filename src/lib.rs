@@ -8,6 +8,7 @@
 mod config;
 mod countries;
 mod ffi;
+mod helper;
 mod hooks;
 mod httpd;
 mod monitor;

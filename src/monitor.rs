@@ -1,4 +1,5 @@
-//! The thread that looks at the connections of a child, where a data rate is asked for.
+//! The thread that looks at the connections of a child, where a data rate is asked for, or where those of a
+//! blocked client shall end (QS_SrvBusyWatch).
 //!
 //! A connection is on the list from process_connection to pre_close_connection: that long its socket is open
 //! under the same number, and its state is alive. The list has a lock of this process, which is held while
@@ -23,11 +24,14 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use parking_lot::{Condvar, Mutex};
 use qos_engine::context::{Marks, Moment};
 use qos_engine::log_event::{self, Level, LogSink};
-use qos_engine::phases;
+use qos_engine::phases::{
+    self,
+    watch::{self, Heard},
+};
 use qos_engine::rules::Policy;
 use qos_engine::rules::data_rate::{
     self,
-    shedding::{Holder, Pulse},
+    shedding::{Close, Holder, Pulse},
     watch::Watch,
 };
 use qos_engine::time::Seconds;
@@ -53,6 +57,8 @@ impl Place {
 struct Entry {
     descriptor: c_int,
     tracked: NonNull<Tracked>,
+    /// Its server asks for a data rate.
+    is_rated: bool,
     watch: Watch,
 }
 
@@ -93,13 +99,13 @@ fn with_list<T>(work: impl FnOnce(&mut List) -> T) -> Option<T> {
     Some(result)
 }
 
-/// Starts the thread, at a child's start, where a data rate is asked for.
+/// Starts the thread, at a child's start, where it is needed.
 pub fn start(base: Server, pool: *mut apr_pool_t) {
     // SAFETY: the configuration that this child serves; it lives until the child's end.
     let config = unsafe { config::of_server(base.config_vector()) };
     let policy: Option<&'static Policy> = config.and_then(|config| config.policy.get());
     let (Some(policy), Some(shared)) = (policy, segment::shared()) else { return };
-    if policy.data_rate.rule.is_none() {
+    if policy.data_rate.rule.is_none() && !policy.busy_watch.is_on() {
         return;
     }
     IS_OVER.store(false, Ordering::Relaxed);
@@ -174,7 +180,9 @@ pub fn begin(connection: Connection, tracked: &Tracked) {
         }
         return;
     }
-    let is_on = tracked.config.policy.get().is_some_and(|policy| policy.data_rate.is_on());
+    let Some(policy) = tracked.config.policy.get() else { return };
+    let is_rated = policy.data_rate.is_on();
+    let is_on = is_rated || policy.busy_watch.is_on();
     let Some(descriptor) = connection.descriptor().filter(|_| is_on) else { return };
     with_list(|list| {
         tracked.place.0.store(list.entries.len() as u32, Ordering::Relaxed);
@@ -182,6 +190,7 @@ pub fn begin(connection: Connection, tracked: &Tracked) {
         list.entries.push(Entry {
             descriptor,
             tracked: NonNull::from(tracked),
+            is_rated,
             watch: Watch::default(),
         });
         if list.is_parked {
@@ -229,6 +238,7 @@ pub fn forget(tracked: &Tracked) {
 fn run(policy: &'static Policy, shared: &'static Shared) {
     static CALLBACK: Callback = Callback::new("monitor_look");
     let mut pulse = Pulse::default();
+    let mut heard = Heard::default();
     let mut lines = Lines(Vec::new());
     while !IS_OVER.load(Ordering::Relaxed) {
         let mut list = LIST.lock();
@@ -244,7 +254,12 @@ fn run(policy: &'static Policy, shared: &'static Shared) {
         if IS_OVER.load(Ordering::Relaxed) {
             return;
         }
-        guard(&CALLBACK, (), || look(policy, shared, &mut pulse, &mut list, &mut lines));
+        guard(&CALLBACK, (), || {
+            look(policy, shared, &mut pulse, &mut list, &mut lines);
+            if policy.busy_watch.is_on() {
+                end_blocked(shared, &mut heard, &list);
+            }
+        });
         drop(list);
         // The log may be slow: not while connections wait for the lock.
         if let Some(server) = Server::base() {
@@ -265,6 +280,7 @@ fn look(
     let (descriptors, mut holders): (Vec<c_int>, Vec<Holder<'_>>) = list
         .entries
         .iter_mut()
+        .filter(|entry| entry.is_rated)
         .filter_map(|entry| {
             let sample = kernel::sample(entry.descriptor)?;
             // SAFETY: what is on the list is alive, and stays so while the lock is held.
@@ -277,6 +293,24 @@ fn look(
     for (descriptor, holder) in descriptors.into_iter().zip(holders) {
         if let Some(how) = holder.close {
             kernel::shut(descriptor, how);
+        }
+    }
+}
+
+/// Ends connections of those whom the watch has blocked.
+fn end_blocked(shared: &Shared, heard: &mut Heard, list: &List) {
+    let child = child::this();
+    let moment = Moment { now: shared.now(), store: &shared.store, child: &child };
+    if !heard.news(&moment) {
+        return;
+    }
+    for entry in &list.entries {
+        // SAFETY: what is on the list is alive, and stays so while the lock is held.
+        let tracked = unsafe { entry.tracked.as_ref() };
+        if let Some(policy) = tracked.config.policy.get()
+            && watch::ends(policy, &moment, &tracked.connection)
+        {
+            kernel::shut(entry.descriptor, Close::Whole);
         }
     }
 }

@@ -156,6 +156,10 @@ fn apply(policy: &Policy, exchange: &mut Exchange<'_>, order: &Order<'_>) -> Res
         let text = format_args!("console, add new client ip entry '{}', is={id}", target.text);
         exchange.note_without_id(&APPLIED, text);
     }
+    if *action == Action::Unblock {
+        // With all of its network, should that be blocked: nobody is let in while it is.
+        moment.store.networks.release(target.seen);
+    }
     let line = with_row(policy, exchange, target, |exchange, row| {
         change(policy, exchange, *action, row, variable);
         let moment = &exchange.moment;

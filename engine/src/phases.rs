@@ -5,6 +5,8 @@
 //! denial ends the list. `enforce` turns what a rule found into what happens: it alone knows log-only mode.
 //! Spec: model.md 6.
 
+pub mod watch;
+
 use crate::client::address::PrefixBits;
 use crate::client::identity::{Client, Peer};
 use crate::context::{Connection, Exchange, Letter, Marks, Moment, RequestView, note_number};
@@ -48,7 +50,15 @@ pub fn arrive(
             rest.into_iter().for_each(|rest| tell_rest(moment, peer, &rest, sink));
             Verdict::Pass
         }
-        None => close_if_left(policy, moment, peer, left_after, sink),
+        None => {
+            let is_exempt =
+                || connection_limit::is_address_exempt(&policy.connection_limit, peer.0, text);
+            let limits = &policy.client_limit;
+            match client_limit::judge_network(limits, moment, peer, text, &is_exempt) {
+                Some(violation) => enforce(policy, moment, peer, &violation, None, sink),
+                None => close_if_left(policy, moment, peer, left_after, sink),
+            }
+        }
     }
 }
 
@@ -97,6 +107,7 @@ pub fn connect(
         marks: Marks::default(),
         progress: Progress::new(moment.now),
     };
+    connection.leases(moment.store).set_address(peer.0);
     let mut hashed = None;
     if policy.counts_clients() || moment.store.clients.remembers() {
         let client = moment.store.clients.hash(peer.counted(moment.store.prefix));

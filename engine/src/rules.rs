@@ -4,6 +4,7 @@
 //! the policy, the flat table of directives, and the list of log events.
 
 pub mod body_limit;
+pub mod busy_watch;
 pub mod client_concurrency;
 pub mod client_event_limit;
 pub mod client_identity;
@@ -185,6 +186,7 @@ families!(
     console,
     delay,
     publication,
+    busy_watch,
 );
 
 /// Sets directive number `index`, as the configuration says. The error names the directive, the
@@ -372,11 +374,14 @@ impl Policy {
     /// Tells families what they have to know of each other, once all are resolved.
     fn know_each_other(&mut self) {
         self.variable.know_counting(self.client_event_limit.counting());
+        if self.busy_watch.is_on() {
+            self.client_limit.allow_blocks();
+        }
     }
 
     /// Returns what is wrong with the configuration, once all of it is known.
     pub fn errors(&self) -> impl Iterator<Item = &str> {
-        self.variable.errors.iter().map(String::as_str)
+        self.variable.errors.iter().chain(&self.busy_watch.errors).map(String::as_str)
     }
 
     /// Tells whether any rule counts clients: then each connection holds the row of its own.
@@ -400,7 +405,7 @@ impl Policy {
 
     /// Returns what several directives together say that cannot be meant.
     pub fn complaints(&self) -> impl Iterator<Item = &'static str> {
-        let counts = self.client_limit.block.is_some();
+        let counts = self.client_limit.counts_events();
         let events = self.variable.on_null || self.variable.on_broken;
         let address_event = self.variable.on_address_limit;
         let rate_event = self.variable.on_data_rate;

@@ -12,6 +12,7 @@ pub mod layout;
 pub mod lease;
 pub mod loans;
 pub mod marks;
+pub mod networks;
 pub mod owned;
 pub mod recent;
 pub mod rules;
@@ -23,6 +24,7 @@ pub mod unit;
 use crate::client::address::PrefixBits;
 use children::Children;
 use clients::Clients;
+use networks::Networks;
 use recent::Recent;
 use rules::Rules;
 use sleepers::Sleepers;
@@ -40,6 +42,8 @@ pub struct Store<'a> {
     pub peers: Clients<'a>,
     /// One row per client: blocks and marks.
     pub clients: Clients<'a>,
+    /// Networks that are refused as a whole.
+    pub networks: Networks<'a>,
     /// Requests per rule.
     pub rules: Rules<'a>,
     /// Requests that sleep in their worker.

@@ -4,9 +4,11 @@ use crate::config::{self, ServerConfig};
 use crate::countries;
 use crate::ffi::bindings::{self as httpd, apr_pool_t, server_rec};
 use crate::ffi::guard::{Callback, guard};
+use crate::helper::{self, Helper};
 use crate::hooks::periodic;
 use crate::httpd::{
-    keep_alive, mpm, piped_log::PipedLog, pool::Pool, random, server::Server, users::Users,
+    keep_alive, mpm, piped_log::PipedLog, pool::Pool, random, scoreboard, server::Server,
+    users::Users,
 };
 use crate::monitor;
 use crate::shm::{child, segment};
@@ -79,7 +81,10 @@ pub unsafe extern "C" fn post_config(
         let Some(base) = (unsafe { Server::new(base) }) else { return FAILED };
         countries::forget();
         // SAFETY: httpd hands the pool of the new configuration.
-        let result = bring_into_force(base).and_then(|()| unsafe { open_request_log(base, pool) });
+        let result = bring_into_force(base).and_then(|()| unsafe {
+            open_request_log(base, pool)?;
+            start_helper(base, pool)
+        });
         match result {
             Ok(()) => OK,
             Err(text) => {
@@ -180,6 +185,57 @@ unsafe fn open_request_log(base: Server, pool: *mut apr_pool_t) -> Result<(), St
     Ok(())
 }
 
+/// Starts the helper process where anything is there for it to do.
+///
+/// # Safety
+/// `pool` is null or that of the configuration which comes into force.
+unsafe fn start_helper(base: Server, pool: *mut apr_pool_t) -> Result<(), String> {
+    let Some((config, policy)) = base.config().and_then(|it| Some((it, it.policy.get()?))) else {
+        return Ok(());
+    };
+    let rules = &policy.busy_watch;
+    if !rules.is_on() {
+        return Ok(());
+    }
+    if let Some((directory, _)) = &rules.directory {
+        let (user, group) = serving_ids();
+        helper::prepare_directory(directory, user, group)?;
+    }
+    if let Some(program) = &rules.program {
+        helper::check_program(program)?;
+    }
+    // SAFETY: the caller's word.
+    let Some(pool) = (unsafe { Pool::new(pool) }) else { return Ok(()) };
+    let helper = Helper::new(base, pool);
+    config.helper.set(Some(helper));
+    // At a server's start it waits for `pre_mpm`, which makes the scoreboard.
+    if scoreboard::is_there() {
+        helper.start();
+    }
+    Ok(())
+}
+
+/// Returns the user and the group that serve.
+fn serving_ids() -> (u32, u32) {
+    // SAFETY: reads the process's user and group, and what the configuration says of them.
+    unsafe {
+        match libc::geteuid() {
+            0 => (httpd::ap_unixd_config.user_id, httpd::ap_unixd_config.group_id),
+            user => (user, libc::getegid()),
+        }
+    }
+}
+
+/// In the parent, at a server's start and at a hard restart: the scoreboard is there.
+pub unsafe extern "C" fn pre_mpm(_: *mut apr_pool_t, _: httpd::ap_scoreboard_e) -> c_int {
+    static CALLBACK: Callback = Callback::new("pre_mpm");
+    guard(&CALLBACK, OK, || {
+        let helper = Server::base().and_then(Server::config).and_then(|it| it.helper.get());
+        helper.into_iter().for_each(Helper::start);
+        OK
+    })
+}
+
 fn tell_at_start(base: Server, policy: &Policy, calculated: u32, shared: &segment::Shared) {
     let n = policy.server.max_clients;
     let text = format!("calculated MaxClients/MaxRequestWorkers (max connections): {calculated}");
@@ -249,7 +305,8 @@ fn tell_at_start(base: Server, policy: &Policy, calculated: u32, shared: &segmen
     }
     let thresholds = policy.geo.unreachable.iter();
     let thresholds = thresholds.chain(&policy.client_preference.unreachable);
-    for threshold in thresholds.chain(&policy.data_rate.unreachable) {
+    let thresholds = thresholds.chain(&policy.data_rate.unreachable);
+    for threshold in thresholds.chain(&policy.busy_watch.unreachable) {
         tell_of_threshold(base, threshold);
     }
     if is_ipv6_off {
@@ -363,6 +420,8 @@ pub unsafe extern "C" fn monitor(_: *mut apr_pool_t, base: *mut server_rec) -> c
         // SAFETY: httpd hands the base server of the configuration in force.
         if let Some(base) = unsafe { Server::new(base) } {
             periodic::tell(base, shared);
+            // Should it not have been possible before.
+            base.config().and_then(|it| it.helper.get()).into_iter().for_each(Helper::start);
         }
         OK
     })

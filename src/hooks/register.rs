@@ -36,6 +36,8 @@ unsafe fn life_of_the_server() {
         // Where `apachectl -t` still comes by.
         httpd::ap_hook_check_config(Some(lifecycle::check_config), null(), null(), MIDDLE);
         httpd::ap_hook_post_config(Some(lifecycle::post_config), null(), null(), MIDDLE);
+        // Behind core, which makes the scoreboard there. A graceful restart does not come by.
+        httpd::ap_hook_pre_mpm(Some(lifecycle::pre_mpm), null(), null(), LAST);
         httpd::ap_hook_child_init(Some(lifecycle::child_init), null(), null(), MIDDLE);
         // In the parent, at each child's end, whatever its cause.
         httpd::ap_hook_child_status(Some(lifecycle::child_status), null(), null(), MIDDLE);

@@ -5,11 +5,16 @@ use crate::ffi::bindings as httpd;
 use core::ffi::c_int;
 use qos_engine::report::Workers;
 
+/// Tells whether httpd has made its scoreboard.
+pub fn is_there() -> bool {
+    // SAFETY: a query without side effect.
+    unsafe { httpd::ap_exists_scoreboard_image() != 0 }
+}
+
 /// Counts httpd's workers by what they are at; none while there is no scoreboard.
 pub fn workers(max_clients: u32) -> Workers {
     let mut workers = Workers { max_clients, ..Workers::default() };
-    // SAFETY: a query without side effect.
-    if unsafe { httpd::ap_exists_scoreboard_image() } == 0 {
+    if !is_there() {
         return workers;
     }
     let limits = mpm::server_limits();

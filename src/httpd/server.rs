@@ -102,6 +102,11 @@ impl Server {
         unsafe { super::pool::Pool::new(process.as_ref().pool) }
     }
 
+    /// Returns the record itself.
+    pub fn as_ptr(self) -> *mut server_rec {
+        self.0.as_ptr()
+    }
+
     /// Writes a line to the server's error log.
     pub fn log(self, level: Level, line: &str) {
         let Ok(line) = std::ffi::CString::new(line) else { return };

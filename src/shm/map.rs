@@ -15,6 +15,7 @@ use qos_engine::store::columns::Head;
 use qos_engine::store::layout::{self, Beside, Layout, Parts, TableParts};
 use qos_engine::store::loans::Sheet;
 use qos_engine::store::marks::{CLASSES, Contents, Mark, Marks};
+use qos_engine::store::networks::{self, NETWORKS};
 use qos_engine::store::recent;
 use qos_engine::store::rules::Rule;
 use qos_engine::store::sleepers::Place;
@@ -57,6 +58,8 @@ unsafe impl SharedRow for Place {}
 unsafe impl SharedRow for Total {}
 // SAFETY: as above.
 unsafe impl SharedRow for recent::Line {}
+// SAFETY: as above.
+unsafe impl SharedRow for networks::Row {}
 
 /// Each part begins on a cache line.
 const LINE: usize = 64;
@@ -121,6 +124,9 @@ impl Cursor {
             denials: self.word(),
             peers: self.table(layout.peers, layout.peers, 0),
             clients: self.table(layout.clients, layout.remembering, layout.columns),
+            networks: self.part(NETWORKS),
+            networks_end: self.word(),
+            acts: self.word(),
             places: self.part(layout.places),
             tickets: self.word(),
         }

@@ -13,6 +13,7 @@ mod harness;
 
 mod body_limit;
 mod browser;
+mod busy_watch;
 mod child_death;
 mod client_event_limit;
 mod client_preference;

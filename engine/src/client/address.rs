@@ -53,6 +53,17 @@ impl Address {
         Address::from_value(self.value() & mask)
     }
 
+    /// Returns the network of so many bits that this address is in.
+    pub fn network(self, bits4: u8, bits6: u8) -> Network {
+        let (bits, kept) = if self.is_v4() {
+            (bits4.min(32), 96 + bits4.min(32))
+        } else {
+            (bits6, bits6.min(128))
+        };
+        let mask = u128::MAX.checked_shl(128 - u32::from(kept)).unwrap_or(0);
+        Network { address: Address::from_value(self.value() & mask), bits }
+    }
+
     fn from_value(value: u128) -> Address {
         Address { high: (value >> 64) as u64, low: value as u64 }
     }
@@ -80,6 +91,28 @@ impl fmt::Display for Address {
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// A network: an address and how many of its bits count, of IPv4's 32 or IPv6's 128.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Network {
+    /// Its first address.
+    pub address: Address,
+    /// How long it is.
+    pub bits: u8,
+}
+
+impl Network {
+    /// Tells whether an address is in it.
+    pub fn contains(self, address: Address) -> bool {
+        address.is_v4() == self.address.is_v4() && address.network(self.bits, self.bits) == self
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
     }
 }
 
@@ -120,6 +153,23 @@ mod tests {
         ] {
             assert_eq!(address(whole).cut(PrefixBits(bits)), address(cut), "{whole}/{bits}");
         }
+    }
+
+    #[test]
+    fn a_network_has_the_bits_of_its_own_kind() {
+        for (text, bits, network) in [
+            ("192.0.2.77", 24, "192.0.2.0/24"),
+            ("192.0.2.77", 32, "192.0.2.77/32"),
+            ("192.0.2.77", 8, "192.0.0.0/8"),
+            ("2001:db8:1:2:3:4:5:6", 64, "2001:db8:1:2::/64"),
+            ("2001:db8:1:2:3:4:5:6", 128, "2001:db8:1:2:3:4:5:6/128"),
+        ] {
+            let found = address(text).network(bits, bits);
+            assert_eq!(found.to_string(), network);
+            assert!(found.contains(address(text)));
+        }
+        let mapped = address("192.0.2.1").network(24, 64);
+        assert!(!mapped.contains(address("::1")) && !mapped.contains(address("192.0.3.1")));
     }
 
     #[test]

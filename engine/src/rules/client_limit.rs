@@ -39,6 +39,8 @@ pub struct Policy {
     pub block: Option<BlockLimit>,
     /// Addresses that are never refused, though counted.
     pub exempt: Vec<Exempt>,
+    /// `QS_ClientEventBlockCount` is configured: events do block.
+    counts_events: bool,
     reads_early: bool,
     reads_decrement: bool,
 }
@@ -66,6 +68,9 @@ pub static BLOCKED: LogEvent = LogEvent {
 /// The events of this family.
 pub const LOG_EVENTS: &[&LogEvent] = &[&BLOCKED];
 
+/// How long a block lasts where no time is written.
+const DEFAULT_SPAN: Seconds = Seconds(600);
+
 const BLOCK: &CStr = c"QS_Block";
 const BLOCK_SEEN: &CStr = c"QS_Block_seen";
 const BLOCK_DECREMENT: &CStr = c"QS_Block_Decrement";
@@ -88,7 +93,7 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
         set: |settings, arguments| {
             let max = number(arguments.first(), 0, MAX_NUMBER)?;
             let span = arguments.second().map(seconds).transpose()?;
-            settings.block = Some((max, span.unwrap_or(Seconds(600))));
+            settings.block = Some((max, span.unwrap_or(DEFAULT_SPAN)));
             Ok(())
         },
         set_in_location: None,
@@ -127,9 +132,21 @@ impl Policy {
         Policy {
             block: block.map(|(max, span)| BlockLimit { max, span, tally: Tally::default() }),
             exempt: settings.exempt.clone(),
+            counts_events: block.is_some(),
             reads_early: true,
             reads_decrement: true,
         }
+    }
+
+    /// Makes blocks possible for rules that set them without counting events: no number of events does.
+    pub fn allow_blocks(&mut self) {
+        let (max, span) = (MAX_NUMBER, DEFAULT_SPAN);
+        self.block.get_or_insert(BlockLimit { max, span, tally: Tally::default() });
+    }
+
+    /// Tells whether events block a client.
+    pub fn counts_events(&self) -> bool {
+        self.counts_events
     }
 
     /// Asks only for variables that can be set at all. What a response sets is asked for in any case.
@@ -192,6 +209,39 @@ pub fn judge_arrival(
     }
     let denials = row.suppressed.fetch_add(1, Ordering::Relaxed).saturating_add(1);
     Some(Finding::Blocked(blocked(moment, limit, reading, Fold::of(denials))))
+}
+
+/// Judges a new connection by the networks that are blocked as a whole. `is_exempt` says whether it is of
+/// somebody whom connection limits pass over.
+pub fn judge_network(
+    policy: &Policy,
+    moment: &Moment<'_>,
+    peer: Peer,
+    text: &dyn AsRef<str>,
+    is_exempt: &dyn Fn() -> bool,
+) -> Option<Violation> {
+    let limit = policy.block?;
+    let networks = &moment.store.networks;
+    let refused = networks.find(peer.0, moment.now)?;
+    if self::is_exempt(policy, peer, text) || is_exempt() {
+        return None;
+    }
+    let reading = Reading { start: refused.until.before(limit.span), count: limit.max };
+    Some(blocked(moment, limit, reading, Fold::of(networks.deny(refused))))
+}
+
+/// Tells whether an open connection is of somebody who is blocked: by himself, or with his network.
+pub fn is_blocked(policy: &Policy, moment: &Moment<'_>, connection: &Connection) -> bool {
+    let Some(limit) = policy.block.filter(|_| !connection.is_exempt_from_block) else {
+        return false;
+    };
+    let row = connection.client_row.and_then(|row| moment.store.clients.row(row));
+    let reading = row.map(|row| row.block.look());
+    let is_of_network = || {
+        moment.store.networks.find(connection.peer.0, moment.now).is_some() && !connection.is_vip
+    };
+    reading.is_some_and(|seen| seen.count >= limit.max && !seen.is_over(moment.now, limit.span))
+        || is_of_network()
 }
 
 /// Holds the client's row for as long as the connection lasts.

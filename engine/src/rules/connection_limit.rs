@@ -2,6 +2,7 @@
 //! Spec: connection.md. Phases: connect (count, judge), respond (keep-alive), disconnect (release).
 
 use crate::atomic::Ordering;
+use crate::client::address::Address;
 use crate::client::exempt::{self, Exempt};
 use crate::client::identity::Peer;
 use crate::context::{Connection, Moment};
@@ -286,6 +287,11 @@ pub fn count(
 /// Tells whether an address is exempt; `text` is the address as httpd writes it.
 pub fn is_exempt(policy: &Policy, connection: &Connection, text: &dyn AsRef<str>) -> bool {
     exempt::contains(&policy.exempt, connection.peer.0, text)
+}
+
+/// The same for an address of which no more is known.
+pub fn is_address_exempt(policy: &Policy, address: Address, text: &dyn AsRef<str>) -> bool {
+    exempt::contains(&policy.exempt, address, text)
 }
 
 /// Judges a connection against the limit of its server.

@@ -54,8 +54,4 @@ pub const DIRECTIVES: &[About] = &[
     refused(c"QS_SetReqHeader", "variables.md"),
     refused(c"QS_UnsetReqHeader", "variables.md"),
     refused(c"QS_UnsetResHeader", "variables.md"),
-    refused(c"QS_SrvBusyWatch", "additions.md"),
-    refused(c"QS_SrvBusyWatchNetwork", "additions.md"),
-    refused(c"QS_SrvBusyWatchDir", "additions.md"),
-    refused(c"QS_SrvBusyWatchExec", "additions.md"),
 ];

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   pids      one word per child slot: the process that sits there, 0 = free
-//!   record    one connection: four lease words (all, server, peer, client)
+//!   record    one connection: four lease words (all, server, peer, client), and who holds it
 //!   sheet     one request: some lease words that say themselves what they count in (loans.rs)
 //! ```
 //!
@@ -14,6 +14,7 @@
 //! so it is exact while everybody else goes on.
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, spin};
+use crate::client::address::Address;
 use crate::meter::concurrency::Concurrency;
 use crate::store::Store;
 use crate::store::chunks::{Chunk, Chunks, Place};
@@ -37,6 +38,23 @@ pub struct Record {
     pub peer: LeaseWord,
     /// Holds the row of its client.
     pub client: LeaseWord,
+    /// The whole address of who holds it; says something while it is counted.
+    address: [AtomicU64; 2],
+}
+
+impl Record {
+    /// Notes who holds the connection, before it is counted.
+    pub fn set_address(&self, address: Address) {
+        let (high, low) = address.words();
+        for (word, value) in self.address.iter().zip([high, low]) {
+            word.store(value, Ordering::Relaxed);
+        }
+    }
+
+    fn address(&self) -> Address {
+        let [high, low] = &self.address;
+        Address::from_words(high.load(Ordering::Relaxed), low.load(Ordering::Relaxed))
+    }
 }
 
 /// The number of a connection's record.
@@ -116,6 +134,13 @@ impl<'a> Children<'a> {
     /// Returns a record by its number.
     pub fn record(&self, id: RecordId) -> Option<&'a Record> {
         self.records.get(id)
+    }
+
+    /// Returns the whole address of each connection that is open, in whatever state: one entry a connection.
+    /// For a picture: others come and go while it runs.
+    pub fn holders(&self) -> impl Iterator<Item = Address> + '_ {
+        let records = self.records.live(self.pids);
+        records.filter(|record| matches!(record.all.look(), Lease::Held(_))).map(Record::address)
     }
 
     /// Gives a record back whose leases are all free.

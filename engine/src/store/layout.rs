@@ -16,6 +16,7 @@ use crate::store::clients::{BUCKET, Clients, Row, Secret};
 use crate::store::columns::{self, Head};
 use crate::store::loans::Sheet;
 use crate::store::marks::{CLASSES, Contents, Mark, Marks};
+use crate::store::networks::{self, NETWORKS, Networks};
 use crate::store::recent::{self, Recent};
 use crate::store::rules::{Rule, Rules};
 use crate::store::sleepers::{Place, Sleepers};
@@ -23,7 +24,7 @@ use crate::store::slots::{Scope, Scopes};
 use crate::store::totals::{EVENTS, Total, Totals};
 
 /// Changes with every change of a row or of this drawing.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// Rows of the client table when `QS_ClientEntries` is not configured.
 pub const DEFAULT_CLIENT_ENTRIES: u32 = 50_000;
@@ -169,6 +170,12 @@ pub struct Parts<'a> {
     pub peers: TableParts<'a>,
     /// The table of clients.
     pub clients: TableParts<'a>,
+    /// Networks that are refused.
+    pub networks: &'a [networks::Row],
+    /// When the last of them ends.
+    pub networks_end: &'a AtomicU64,
+    /// How many blocks were made of which open connections shall hear.
+    pub acts: &'a AtomicU64,
     /// Places for requests that sleep.
     pub places: &'a [Place],
     /// The tickets of their queues.
@@ -189,6 +196,7 @@ impl<'a> Store<'a> {
             scopes: Scopes::new(parts.scopes),
             peers: Clients::new(parts.peers, secret),
             clients: Clients::new(parts.clients, secret),
+            networks: Networks::new(parts.networks, parts.networks_end, parts.acts),
             rules: Rules::new(parts.rules),
             sleepers: Sleepers::new(parts.places, parts.tickets),
             totals: Totals::new(parts.totals),
@@ -210,6 +218,9 @@ pub struct PrivateMemory {
     recent: Vec<recent::Line>,
     denials: AtomicU64,
     tables: [PrivateTable; 2],
+    networks: Vec<networks::Row>,
+    networks_end: AtomicU64,
+    acts: AtomicU64,
     places: Vec<Place>,
     tickets: AtomicU64,
     reclaimed: AtomicU64,
@@ -263,6 +274,9 @@ impl PrivateMemory {
                 table(layout.peers, layout.peers, 0),
                 table(layout.clients, layout.remembering, layout.columns),
             ],
+            networks: many(NETWORKS, networks::Row::default),
+            networks_end: AtomicU64::new(0),
+            acts: AtomicU64::new(0),
             places: many(layout.places, Place::default),
             tickets: AtomicU64::new(0),
             reclaimed: AtomicU64::new(0),
@@ -282,6 +296,9 @@ impl PrivateMemory {
                 rules: &self.rules,
                 peers: peers.parts(),
                 clients: clients.parts(),
+                networks: &self.networks,
+                networks_end: &self.networks_end,
+                acts: &self.acts,
                 places: &self.places,
                 tickets: &self.tickets,
                 totals: &self.totals,

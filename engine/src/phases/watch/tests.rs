@@ -1,0 +1,158 @@
+use super::*;
+use crate::context::Connection;
+use crate::testing::{View, World};
+use crate::verdict::Answer;
+
+#[derive(Default)]
+struct Notebook {
+    pictures: Vec<String>,
+    reported: Vec<String>,
+}
+
+impl Hands for Notebook {
+    fn save(&mut self, picture: &str) -> Option<String> {
+        self.pictures.push(picture.to_owned());
+        Some("/saved".to_owned())
+    }
+
+    fn report(&mut self, address: Address) {
+        self.reported.push(address.to_string());
+    }
+}
+
+/// A server, its watch, and what the watch did.
+struct Guarded {
+    world: World,
+    episode: Episode,
+    notes: Notebook,
+}
+
+impl Guarded {
+    fn new(lines: &str) -> Guarded {
+        let world = World::new(lines);
+        Guarded { world, episode: Episode::default(), notes: Notebook::default() }
+    }
+
+    fn hold(&mut self, address: &str, count: usize) -> Vec<Connection> {
+        (0..count).map(|_| self.world.connect(address).expect("let in")).collect()
+    }
+
+    fn look(&mut self) {
+        let Guarded { world, episode, notes } = self;
+        let workers = Workers { max_clients: 40, ..Workers::default() };
+        world.with(|policy, moment, sink| {
+            watch(&[policy], moment, &workers, episode, notes, sink);
+        });
+    }
+}
+
+#[test]
+fn who_holds_the_server_is_told_of_and_blocked() {
+    let mut server = Guarded::new("QS_SrvBusyWatch 10 5");
+    let held = server.hold("192.0.2.1", 9);
+    server.look();
+    assert_eq!(server.world.told(), [""; 0], "not busy yet");
+    let good = server.hold("198.51.100.1", 1);
+    server.look();
+    server.look();
+    let expected = [
+        "mod_qos(312): QS_SrvBusyWatch: busy=10, threshold=10, addresses=1, networks=0, file=/saved",
+        "mod_qos(310): access denied, QS_SrvBusyWatch rule: max=5, current=9, c=192.0.2.1",
+    ];
+    assert_eq!(server.world.told(), expected);
+    assert_eq!(server.notes.reported, ["192.0.2.1"]);
+    assert_eq!(server.notes.pictures.len(), 1);
+    assert!(server.notes.pictures[0].contains("\n192.0.2.1 9\n198.51.100.1 1\n"));
+    assert!(server.world.connect("192.0.2.1").is_none(), "new connections are refused");
+    let heard = &mut Heard::default();
+    let news: Vec<bool> =
+        (0..5).map(|_| server.world.with(|_, moment, _| heard.news(moment))).collect();
+    assert_eq!(news, [true, true, true, false, false]);
+    server.world.with(|policy, moment, _| {
+        let ended = held.iter().filter(|connection| ends(policy, moment, connection)).count();
+        assert_eq!((ended, ends(policy, moment, &good[0])), (9, false));
+        assert!(!ends(policy, moment, &held[0]), "once");
+    });
+    assert_ne!(server.world.request(&held[0], &mut View::default(), 200), Answer::Pass);
+    assert_eq!(server.world.request(&good[0], &mut View::default(), 200), Answer::Pass);
+    server.world.wait(600_000);
+    assert!(server.world.connect("192.0.2.1").is_some(), "for ten minutes");
+}
+
+#[test]
+fn the_block_lasts_as_long_as_that_of_events_and_begins_again_while_it_is_busy() {
+    let mut server = Guarded::new("QS_SrvBusyWatch 5 5\nQS_ClientEventBlockCount 3 60");
+    let _held = server.hold("192.0.2.1", 5);
+    server.look();
+    server.world.wait(59_000);
+    assert!(server.world.connect("192.0.2.1").is_none());
+    server.world.wait(1_000);
+    server.look();
+    assert!(server.world.connect("192.0.2.1").is_none());
+    let told = server.world.told();
+    let once = told.iter().filter(|line| line.starts_with("mod_qos(310)")).count();
+    assert_eq!(once, 1, "{told:?}");
+}
+
+#[test]
+fn a_network_is_blocked_as_a_whole() {
+    let mut server = Guarded::new("QS_SrvBusyWatch 6 5 6\nQS_SrvMaxConnExcludeIP 192.0.2.99");
+    let _held: Vec<_> = ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+        .iter()
+        .flat_map(|who| server.hold(who, 2))
+        .collect();
+    server.look();
+    let expected = [
+        "mod_qos(312): QS_SrvBusyWatch: busy=6, threshold=6, addresses=0, networks=1, file=/saved",
+        "mod_qos(311): access denied, QS_SrvBusyWatch rule: max=6, current=6, net=192.0.2.0/24",
+    ];
+    assert_eq!(server.world.told(), expected);
+    assert_eq!(server.notes.reported, ["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    for (who, is_refused) in
+        [("192.0.2.1", true), ("192.0.2.200", true), ("192.0.2.99", false), ("192.0.3.1", false)]
+    {
+        assert_eq!(server.world.connect(who).is_none(), is_refused, "{who}");
+    }
+}
+
+#[test]
+fn an_ipv6_address_is_counted_whole_and_blocked_with_its_prefix() {
+    let mut server = Guarded::new("QS_SrvBusyWatch 8 5");
+    let _spread: Vec<_> =
+        (1..=4).flat_map(|n| server.hold(&format!("2001:db8:1::{n}"), 1)).collect();
+    let _held = server.hold("2001:db8:2::1", 5);
+    server.look();
+    assert!(server.world.told()[1].ends_with("current=5, c=2001:db8:2::1"));
+    assert!(server.world.connect("2001:db8:2::77").is_none());
+    assert!(server.world.connect("2001:db8:1::1").is_some());
+}
+
+#[test]
+fn who_is_exempt_is_no_offender() {
+    for list in ["QS_ClientEventBlockExcludeIP 192.0.2.", "QS_SrvMaxConnExcludeIP 192.0.2.0/24"] {
+        let mut server = Guarded::new(&format!("QS_SrvBusyWatch 8 5 8\n{list}"));
+        let _held = [server.hold("192.0.2.1", 6), server.hold("192.0.2.2", 6)];
+        server.look();
+        assert_eq!(server.world.told().len(), 1, "{list}: only that it is busy");
+        assert!(server.notes.reported.is_empty());
+        assert!(server.notes.pictures[0].contains("192.0.2.1 6"), "the picture has them all");
+        assert!(server.world.connect("192.0.2.1").is_some(), "{list}");
+    }
+}
+
+#[test]
+fn log_only_logs_and_does_nothing_else() {
+    let mut server = Guarded::new("QS_SrvBusyWatch 8 5 8\nQS_LogOnly on");
+    let _held = [server.hold("192.0.2.1", 6), server.hold("192.0.2.2", 6)];
+    server.look();
+    let told = server.world.told();
+    assert_eq!(told.len(), 4);
+    let first =
+        "mod_qos(310): access denied (log only), QS_SrvBusyWatch rule: max=5, current=6, c=";
+    assert!(told[1].starts_with(first), "{told:?}");
+    assert!(told[3].starts_with("mod_qos(311): access denied (log only), "), "{told:?}");
+    assert!(server.notes.reported.is_empty());
+    server.world.lines.clear();
+    assert!(server.world.connect("192.0.2.1").is_some());
+    assert_eq!(server.world.told(), [""; 0], "nor is it told of a block");
+}
