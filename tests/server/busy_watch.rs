@@ -39,6 +39,25 @@ fn attack(httpd: &Httpd, source: &str) -> Vec<Connection> {
     held
 }
 
+/// The system's log, on machines that have none.
+struct Syslog(UnixDatagram);
+
+impl Syslog {
+    const PATH: &str = "/dev/log";
+
+    fn open() -> std::io::Result<Syslog> {
+        let socket = UnixDatagram::bind(Syslog::PATH)?;
+        fs::set_permissions(Syslog::PATH, fs::Permissions::from_mode(0o666))?;
+        Ok(Syslog(socket))
+    }
+}
+
+impl Drop for Syslog {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(Syslog::PATH);
+    }
+}
+
 fn pictures(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).expect("a directory");
     entries.flatten().map(|entry| entry.path()).collect()
@@ -146,9 +165,7 @@ fn the_program_gets_the_file_and_syslog_the_address(mpm: Mpm) {
         )
         .start();
     httpd.expect(311).expect_text("syslog takes nothing");
-    // Only where no other program has this name.
-    let syslog = UnixDatagram::bind("/dev/log");
-    fs::set_permissions("/dev/log", fs::Permissions::from_mode(0o666)).ok();
+    let syslog = Syslog::open();
     let _held: Vec<Connection> =
         (1..=4).map(|n| httpd.client(&format!("127.77.7.{n}")).hold()).collect();
     let told = httpd.wait_for_events(311, 1);
@@ -161,8 +178,8 @@ fn the_program_gets_the_file_and_syslog_the_address(mpm: Mpm) {
         let found = pictures(&httpd.root().join("busy"));
         matches!(&found[..], [one] if one.to_string_lossy().ends_with("-00.txt.gz"))
     });
-    match syslog {
-        Ok(socket) => {
+    match &syslog {
+        Ok(Syslog(socket)) => {
             socket.set_read_timeout(Some(PATIENCE)).expect("a time");
             let mut lines = Vec::new();
             while lines.len() < 4 {
@@ -173,7 +190,6 @@ fn the_program_gets_the_file_and_syslog_the_address(mpm: Mpm) {
                     lines.push(line);
                 }
             }
-            fs::remove_file("/dev/log").ok();
             assert!(lines[0].starts_with("<36>"), "{lines:?}");
             assert!(lines[0].contains(" apache2-qos["), "{lines:?}");
             assert!(lines[0].ends_with("]: Apache DOS Attempt: 127.77.7.1"), "{lines:?}");
@@ -192,6 +208,28 @@ on_each_mpm!(
 #[test]
 fn the_program_gets_the_file_and_syslog_the_address_on_worker() {
     the_program_gets_the_file_and_syslog_the_address(Mpm::Worker);
+}
+
+#[test]
+fn a_handshake_that_never_comes_counts_as_well() {
+    let httpd = Httpd::on(Mpm::Event).tls().with("QS_SrvBusyWatch 6 6").start();
+    httpd.expect(310).expect_text("syslog takes nothing");
+    let attacker = httpd.client("127.0.0.20");
+    let held: Vec<Connection> = (0..6).map(|_| attacker.connect()).collect();
+    httpd.wait_for_events(310, 1);
+    for mut connection in held {
+        connection.watch_until_closed().assert_refused();
+    }
+}
+
+#[test]
+fn a_directory_that_others_can_write_to_is_no_place_for_files() {
+    let started = std::panic::catch_unwind(|| {
+        Httpd::on(Mpm::Event).with("QS_SrvBusyWatch 9 9\nQS_SrvBusyWatchDir /tmp").start()
+    });
+    let said = started.err().expect("it does not start");
+    let said = said.downcast_ref::<String>().cloned().unwrap_or_default();
+    assert!(said.contains("QS_SrvBusyWatchDir: '/tmp' "), "{said}");
 }
 
 #[test]

@@ -50,6 +50,12 @@ fn restraints<'p>(
     if !target.is_made_up {
         let block = row.and_then(|row| blocks::restraint(&policy.client_limit, moment, row));
         all.extend(block.filter(|_| !blocks::is_exempt(&policy.client_limit, peer)));
+        let watch = policy.busy_watch.watch;
+        if let Some(max) = watch.and_then(|watch| watch.per_network)
+            && !blocks::is_exempt(&policy.client_limit, peer)
+        {
+            all.extend(blocks::restraint_of_network(&policy.client_limit, moment, peer, max));
+        }
         all.extend(client_preference::restraint(&policy.client_preference, moment, row));
         // Counted for each server by itself: here for the one that is asked.
         let scope = exchange.connection.scope;

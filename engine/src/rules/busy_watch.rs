@@ -174,8 +174,8 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
             default: "no files; with one argument 50 are kept",
             help: "Where QS_SrvBusyWatch saves who holds which connections when the server becomes busy, in a \
                    new file each time; the oldest ones are removed. A directory that is not there is made at \
-                   start for the server's User. One that is there must belong to that user or to root, and \
-                   nobody else may write to it.",
+                   start for the server's User. One that is there must belong to that user, and nobody else \
+                   may write to it.",
             spec: "additions.md 1",
         },
         set: |settings, arguments: &Arguments<'_>| {

@@ -58,6 +58,25 @@ pub fn restraint(policy: &Policy, moment: &Moment<'_>, row: RowId) -> Option<Res
     })
 }
 
+/// The same for the network that a peer is in, whose connections are not counted after that.
+pub fn restraint_of_network(
+    policy: &Policy,
+    moment: &Moment<'_>,
+    peer: Peer,
+    limit: u32,
+) -> Option<Restraint<'static>> {
+    let refused = moment.store.networks.find(peer.0, moment.now)?;
+    let span = policy.block?.span;
+    Some(Restraint {
+        directive: "QS_SrvBusyWatch",
+        variable: None,
+        count: limit,
+        limit,
+        remaining: refused.until.seconds_until(moment.now),
+        since: refused.until.before(span),
+    })
+}
+
 /// Returns until when a client is blocked, and by how many events, if it is.
 pub fn blocked_until(policy: &Policy, moment: &Moment<'_>, row: RowId) -> Option<(Tick, u32)> {
     let limit = policy.block?;
