@@ -1,5 +1,7 @@
-//! The answer of an HTTP/2 stream is handed over: whoever waits for its turn need not wait until
-//! mod_http2 logs it, which it does when the client has taken all of it, or later.
+//! The answer of a request that has a turn is handed over: whoever waits for it need not wait until the
+//! request is logged, which it is when the client has taken all of it, or later: a stream of HTTP/2 when
+//! mod_http2 likes, and one that others are pipelined behind only when these are worked on. One of them
+//! that waited for the same turn would wait for itself.
 
 use crate::ffi::bindings::{self as httpd, ap_filter_t, apr_bucket_brigade, request_rec};
 use crate::ffi::guard::{Callback, guard};
@@ -11,7 +13,7 @@ use qos_engine::phases;
 /// The filter.
 pub static TURN: Filter = Filter::named(c"mod_qos_turn");
 
-/// Adds the filter to a stream that has a turn.
+/// Adds the filter to a request that has a turn.
 ///
 /// # Safety
 /// `pointer` is what httpd handed to an insert hook.
@@ -20,7 +22,6 @@ pub unsafe fn insert(pointer: *mut request_rec, live: &Live) {
     if live.has_turn()
         && live.request.main().is_none()
         && let Some(connection) = live.connection()
-        && connection.primary().is_some()
     {
         // SAFETY: a filter of ours, on a live request.
         unsafe {

@@ -218,6 +218,22 @@ fn only_half_of_the_server_may_sleep(mpm: Mpm) {
     assert!(sleeping.into_iter().all(|request| end(request) == Some(200)));
 }
 
+/// httpd keeps the end of a short answer back while there is another request to read, and logs it behind
+/// that one: it must not wait for itself.
+fn nobody_waits_for_an_earlier_request_of_the_same_connection(mpm: Mpm) {
+    let directives = "QS_ClientSerialize\nQS_SrvSerialize on\n\
+         SetEnvIf Request_URI ^/both QS_Serialize QS_SrvSerialize";
+    let httpd = Httpd::on(mpm).with(directives).start();
+    let begun = Instant::now();
+    let mut connection = httpd.client("127.0.0.131").connect();
+    let requests = "GET /both HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(4);
+    connection.send(requests.as_bytes()).expect("it is taken");
+    let lines = httpd.wait_for_access("/both", 4);
+    assert!(lines.iter().all(|line| line.letters().is_empty()), "nobody has waited");
+    assert_eq!(httpd.client("127.0.0.132").get("/both").status(), Some(404));
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
 fn log_only_sets_letters_and_nobody_waits(mpm: Mpm) {
     let gate = Gate::start();
     let directives = "QS_LogOnly on\nQS_ClientSerialize\nQS_ClientEventRequestLimit 0";
@@ -246,6 +262,7 @@ on_each_mpm!(
     requests_of_all_clients_take_turns_and_wait_only_so_long,
     a_killed_owner_or_waiter_holds_nobody_up,
     only_half_of_the_server_may_sleep,
+    nobody_waits_for_an_earlier_request_of_the_same_connection,
     log_only_sets_letters_and_nobody_waits,
 );
 
