@@ -7,7 +7,7 @@ export APXS
 # Absolute: the tests run elsewhere, and httpd wants a whole path. CARGO_TARGET_DIR is honoured.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 MODULE := $(TARGET)/release/libmod_qos_rs.so
-PROGRAMS := $(TARGET)/release/qosctl $(TARGET)/release/qostally
+PROGRAMS := $(addprefix $(TARGET)/release/,qosctl qostally qslog)
 # Only what is installed is optimised as a whole: the tests' own programs would take minutes to link so.
 TEST_CARGO := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 $(CARGO)
 PANIC_MODULE := $(TARGET)/panic-injection/release/libmod_qos_rs.so
@@ -21,7 +21,7 @@ TEST_PACKAGES := python3-prometheus-client lynx fail2ban nftables monit
 .PHONY: build help deps check deny test engine-tests loom-tests panic-module soak bench demo run install \
 	uninstall docs clean
 
-build: deps ## Build target/release/libmod_qos_rs.so, qosctl and qostally (the default)
+build: deps ## Build target/release/libmod_qos_rs.so, qosctl, qostally and qslog (the default)
 	$(CARGO) build --release --locked
 	@echo "built $(MODULE) $(PROGRAMS)"
 

@@ -36,13 +36,23 @@ say "$libexecdir/mod_qos_rs.so"
 completions=docs/completions
 for program in "$@"; do
     name=${program##*/}
+    # With PREFIX=/usr that would be the qslog of the C module's package.
+    if [ -z "${DESTDIR:-}" ] && dpkg-query -S "$prefix/bin/$name" >/dev/null 2>&1; then
+        say "$prefix/bin/$name belongs to a package and stays; choose another PREFIX"
+        continue
+    fi
     install -D -m 755 "$program" "$prefix/bin/$name"
     say "$prefix/bin/$name"
+    # qslog has none: its options are the C program's.
+    [ -f "$completions/$name.bash" ] || continue
     install -D -m 644 "$completions/$name.bash" "$prefix/share/bash-completion/completions/$name"
     install -D -m 644 "$completions/_$name" "$prefix/share/zsh/site-functions/_$name"
     install -D -m 644 "$completions/$name.fish" "$prefix/share/fish/vendor_completions.d/$name.fish"
 done
 for page in docs/man/*.1; do
+    if [ -z "${DESTDIR:-}" ] && dpkg-query -S "$prefix/share/man/man1/${page##*/}.gz" >/dev/null 2>&1; then
+        continue
+    fi
     install -D -m 644 "$page" "$prefix/share/man/man1/${page##*/}"
 done
 

@@ -16,7 +16,11 @@ fi
 rm -f "$libexecdir/mod_qos_rs.so" "$sysconfdir/mods-available/qos_rs.load" \
     "$sysconfdir/mods-available/qos_rs.conf.new"
 prefix=${DESTDIR:-}${PREFIX:-/usr/local}
-for name in qosctl qostally; do
+for name in qosctl qostally qslog; do
+    # What a package has put there is not ours.
+    if [ -z "${DESTDIR:-}" ] && dpkg-query -S "$prefix/bin/$name" >/dev/null 2>&1; then
+        continue
+    fi
     rm -f "$prefix/bin/$name" "$prefix/share/bash-completion/completions/$name" \
         "$prefix/share/zsh/site-functions/_$name" "$prefix/share/fish/vendor_completions.d/$name.fish"
 done

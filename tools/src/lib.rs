@@ -4,3 +4,4 @@
 
 pub mod qosctl;
 pub mod qostally;
+pub mod qslog;
