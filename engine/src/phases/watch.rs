@@ -12,6 +12,7 @@ use crate::store::clients::CLIENTS;
 use crate::store::loans::Purse;
 use crate::store::recent::Denied;
 use crate::store::slots;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// What the engine cannot do itself.
@@ -71,23 +72,26 @@ pub fn watch(
             }
         }
     }
+    let mut refused: BTreeMap<Network, bool> = BTreeMap::new();
     for offender in &findings.networks {
-        let network = offender.who;
         if offender.is_new {
             let max = watch.per_network.unwrap_or(0);
             tell_of_network(moment, max, offender, is_log_only, sink);
         }
-        if is_log_only {
-            continue;
+        if !is_log_only {
+            has_acted |= block_network(policy, moment, offender.who);
+            refused.insert(offender.who, offender.is_new);
         }
-        has_acted |= block_network(policy, moment, network);
-        for who in all.0.keys().filter(|who| network.contains(**who)) {
-            if !is_exempt(servers, *who) {
-                has_acted |= block(policy, moment, *who);
-                // Who is an offender by himself was reported above.
-                if offender.is_new && !findings.addresses.iter().any(|known| known.who == *who) {
-                    hands.report(*who);
-                }
+    }
+    // With a network all of it that is here now: fail2ban wants addresses, and their open connections end.
+    let reported: BTreeSet<Address> = findings.addresses.iter().map(|known| known.who).collect();
+    for who in all.0.keys().filter(|_| !refused.is_empty()) {
+        if let Some(is_new) = refused.get(&who.network(watch.bits.0, watch.bits.1))
+            && !is_exempt(servers, *who)
+        {
+            has_acted |= block(policy, moment, *who);
+            if *is_new && !reported.contains(who) {
+                hands.report(*who);
             }
         }
     }
@@ -205,7 +209,7 @@ fn block_network(policy: &Policy, moment: &Moment<'_>, network: Network) -> bool
 }
 
 /// Draws a picture: comments, then a line for each address and for each network of several addresses,
-/// as `qostally` writes and reads them.
+/// as `qostally` writes them.
 fn picture(
     all: &Tally,
     watch: &busy_watch::Watch,
