@@ -23,6 +23,7 @@ import guide
 import idle
 import latency
 import memory
+import qslog
 import refused
 import slow
 import table_rows
@@ -33,7 +34,8 @@ from httpd import HTTPD, MODULES, Failed, Server
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 MEASUREMENTS = {module.__name__: module for module in [
-    cost, guide, addresses, table_rows, latency, memory, idle, workers, refused, geo, slow, tally]}
+    cost, guide, addresses, table_rows, latency, memory, idle, workers, refused, geo, slow, tally,
+    qslog]}
 
 
 def main():
