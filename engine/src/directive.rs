@@ -108,6 +108,16 @@ pub struct Directive<S, L> {
     pub set_in_location: Option<Set<L>>,
 }
 
+/// What a family's directives say, where they stand in the base server alone, or there are none: a virtual
+/// host has the same.
+pub trait OfBaseServer: Clone {
+    /// Completes a virtual host's settings by the base server's.
+    #[must_use]
+    fn over(&self, base: &Self) -> Self {
+        base.clone()
+    }
+}
+
 /// What a family's directives say in a location.
 pub trait InLocation {
     /// Tells whether nothing is written.

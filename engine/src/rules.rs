@@ -32,7 +32,7 @@ pub mod unavailable;
 pub mod variable;
 pub mod vip_session;
 
-use crate::directive::{About, Arguments, InLocation, Place, Scope};
+use crate::directive::{About, Arguments, InLocation, OfBaseServer, Place, Scope};
 use crate::log_event::LogEvent;
 use crate::store::marks::wanted;
 use crate::store::rules::Finder;

@@ -5,7 +5,7 @@
 //! out. What lasts from one look to the next is the [`Episode`].
 
 use crate::client::address::{Address, Network};
-use crate::directive::{About, Arguments, Arity, Directive, Scope};
+use crate::directive::{About, Arguments, Arity, Directive, OfBaseServer, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::time::{Seconds, Tick};
 use crate::values::{Capacity, MAX_NUMBER, NumberOrPercent, Problem, Unreachable, number};
@@ -207,12 +207,9 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
     },
 ];
 
-impl Settings {
-    /// Completes a virtual host's settings by the base server's.
-    pub fn over(&self, base: &Settings) -> Settings {
-        base.clone()
-    }
+impl OfBaseServer for Settings {}
 
+impl Settings {
     /// Says which directives have no effect as they stand.
     fn errors(&self) -> Vec<String> {
         let lacks_watch = self.watch.is_none();

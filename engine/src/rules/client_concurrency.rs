@@ -4,7 +4,7 @@
 //! request has on loan.
 
 use crate::context::{Exchange, Letter, Moment};
-use crate::directive::{About, Arity, Directive, Scope};
+use crate::directive::{About, Arity, Directive, OfBaseServer, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::store::clients::RowId;
 use crate::store::rules::{Finder, Tally};
@@ -69,12 +69,7 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[Directive {
     set_in_location: None,
 }];
 
-impl Settings {
-    /// Completes a virtual host's settings by the base server's.
-    pub fn over(&self, base: &Settings) -> Settings {
-        base.clone()
-    }
-}
+impl OfBaseServer for Settings {}
 
 impl Policy {
     /// Resolves settings.

@@ -6,7 +6,7 @@ pub mod by_hand;
 pub mod limits;
 
 use crate::context::{Exchange, Letter, Moment, RequestView};
-use crate::directive::{About, Arity, Directive, Scope};
+use crate::directive::{About, Arity, Directive, OfBaseServer, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::matching::pattern::{Matched, Options, Pattern};
 use crate::meter::window::{Reading, Window};
@@ -141,12 +141,9 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
     },
 ];
 
-impl Settings {
-    /// Completes a virtual host's settings by the base server's.
-    pub fn over(&self, base: &Settings) -> Settings {
-        base.clone()
-    }
+impl OfBaseServer for Settings {}
 
+impl Settings {
     fn add(
         &mut self,
         events: &str,

@@ -5,7 +5,7 @@
 use crate::client::address::{Address, PrefixBits};
 use crate::client::identity::Client;
 use crate::context::{Aspect, Exchange, RequestView};
-use crate::directive::{About, Arity, Directive, Scope};
+use crate::directive::{About, Arity, Directive, OfBaseServer, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::store::clients::{CLIENTS, RowId};
 use crate::store::layout::DEFAULT_CLIENT_ENTRIES;
@@ -285,12 +285,7 @@ fn tell(exchange: &mut Exchange<'_>, what: &str, place: &str) {
     );
 }
 
-impl Settings {
-    /// Completes a virtual host's settings by the base server's.
-    pub fn over(&self, base: &Settings) -> Settings {
-        base.clone()
-    }
-}
+impl OfBaseServer for Settings {}
 
 impl Policy {
     /// Resolves settings.

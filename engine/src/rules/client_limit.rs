@@ -8,7 +8,7 @@ use crate::atomic::Ordering;
 use crate::client::exempt::{self, Exempt};
 use crate::client::identity::Peer;
 use crate::context::{Connection, Exchange, Letter, Moment, RequestView};
-use crate::directive::{About, Arity, Directive, Scope};
+use crate::directive::{About, Arity, Directive, OfBaseServer, Scope};
 use crate::log_event::{Fold, Level, LogEvent};
 use crate::meter::window::Reading;
 use crate::report::Picture;
@@ -118,12 +118,7 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
     },
 ];
 
-impl Settings {
-    /// Completes a virtual host's settings by the base server's.
-    pub fn over(&self, base: &Settings) -> Settings {
-        base.clone()
-    }
-}
+impl OfBaseServer for Settings {}
 
 impl Policy {
     /// Resolves settings.

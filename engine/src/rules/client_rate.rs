@@ -2,7 +2,7 @@
 //! Spec: client.md, QS_ClientEventPerSecLimit. Phases: admit (count, hold up).
 
 use crate::context::{Exchange, Letter, Moment};
-use crate::directive::{About, Arity, Directive, Scope};
+use crate::directive::{About, Arity, Directive, OfBaseServer, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::meter::pace::{self, Change, MAX_DELAY};
 use crate::store::Store;
@@ -84,12 +84,7 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[Directive {
     set_in_location: None,
 }];
 
-impl Settings {
-    /// Completes a virtual host's settings by the base server's.
-    pub fn over(&self, base: &Settings) -> Settings {
-        base.clone()
-    }
-}
+impl OfBaseServer for Settings {}
 
 impl Policy {
     /// Resolves settings.

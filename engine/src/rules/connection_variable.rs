@@ -3,7 +3,7 @@
 //! Spec: variables.md 4. Phases: admit (I.4, I.7), respond (K.8, K.9).
 
 use crate::context::{DscpFailure, Exchange, KeepAlive, Kept, Letter, note_number};
-use crate::directive::Directive;
+use crate::directive::{Directive, OfBaseServer};
 use crate::log_event::{self, Level, LogEvent};
 use crate::time::Seconds;
 use crate::values::{Capacity, leading_number};
@@ -56,12 +56,7 @@ const MAX_KEEP_ALIVE: &CStr = c"QS_MaxKeepAliveRequests";
 const TIMEOUT: &CStr = c"QS_Timeout";
 const DSCP: &CStr = c"QS_Set_DSCP";
 
-impl Settings {
-    /// Completes a virtual host's settings by the base server's.
-    pub fn over(&self, _: &Settings) -> Settings {
-        Settings
-    }
-}
+impl OfBaseServer for Settings {}
 
 impl Policy {
     /// Resolves settings.

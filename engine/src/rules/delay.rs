@@ -1,7 +1,7 @@
 //! QS_Delay: a request that is told to wait. Spec: request-limits.md 6. Phase: admit, last (I.18).
 
 use crate::context::{Exchange, Letter};
-use crate::directive::Directive;
+use crate::directive::{Directive, OfBaseServer};
 use crate::log_event::LogEvent;
 use crate::time::Millis;
 use crate::values::{Capacity, leading_number};
@@ -35,12 +35,7 @@ pub const LOG_EVENTS: &[&LogEvent] = &[];
 /// It has no directives.
 pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[];
 
-impl Settings {
-    /// Completes a virtual host's settings by the base server's.
-    pub fn over(&self, _: &Settings) -> Settings {
-        Settings
-    }
-}
+impl OfBaseServer for Settings {}
 
 impl Policy {
     /// Resolves settings.

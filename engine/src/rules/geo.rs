@@ -5,7 +5,7 @@
 use crate::client::address::Address;
 use crate::client::countries::{self, Countries, Country};
 use crate::context::{Connection, Exchange, Moment};
-use crate::directive::{About, Arity, Directive, Scope};
+use crate::directive::{About, Arity, Directive, OfBaseServer, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::store::rules::{Finder, Tally};
 use crate::values::{Capacity, MAX_NUMBER, Problem, Unreachable, number};
@@ -142,12 +142,7 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
     },
 ];
 
-impl Settings {
-    /// Completes a virtual host's settings by the base server's.
-    pub fn over(&self, base: &Settings) -> Settings {
-        base.clone()
-    }
-}
+impl OfBaseServer for Settings {}
 
 impl Policy {
     /// Resolves settings.

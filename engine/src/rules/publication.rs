@@ -3,7 +3,7 @@
 //! Spec: events-and-variables.md 3, 4.
 
 use crate::client::countries;
-use crate::directive::Directive;
+use crate::directive::{Directive, OfBaseServer};
 use crate::log_event::LogEvent;
 use crate::values::Capacity;
 use core::ffi::CStr;
@@ -60,12 +60,7 @@ pub const LOG_EVENTS: &[&LogEvent] = &[];
 /// It has no directives.
 pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[];
 
-impl Settings {
-    /// Completes a virtual host's settings by the base server's.
-    pub fn over(&self, _: &Settings) -> Settings {
-        Settings
-    }
-}
+impl OfBaseServer for Settings {}
 
 impl Policy {
     /// Resolves settings.

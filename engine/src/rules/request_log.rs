@@ -1,7 +1,7 @@
 //! One line per request of the whole server for a program that makes statistics of them.
 //! Spec: tools.md, qslog, "Global logger". Phase: finish, last (L.9): the module writes the line.
 
-use crate::directive::{About, Arity, Directive, Scope};
+use crate::directive::{About, Arity, Directive, OfBaseServer, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::values::{Capacity, Problem};
 use core::ffi::CStr;
@@ -96,12 +96,7 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[Directive {
     set_in_location: None,
 }];
 
-impl Settings {
-    /// Completes a virtual host's settings by the base server's.
-    pub fn over(&self, base: &Settings) -> Settings {
-        base.clone()
-    }
-}
+impl OfBaseServer for Settings {}
 
 impl Policy {
     /// Resolves settings.

@@ -1,7 +1,7 @@
 //! A line of the error log each minute: what the workers are at.
 //! Spec: status-and-console.md 4. Phases: none; the parent asks every ten seconds or so.
 
-use crate::directive::{About, Arity, Directive, Scope};
+use crate::directive::{About, Arity, Directive, OfBaseServer, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::report::Workers;
 use crate::store::marks::CLASSES;
@@ -59,12 +59,7 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[Directive {
     set_in_location: None,
 }];
 
-impl Settings {
-    /// Completes a virtual host's settings by the base server's.
-    pub fn over(&self, base: &Settings) -> Settings {
-        base.clone()
-    }
-}
+impl OfBaseServer for Settings {}
 
 impl Policy {
     /// Resolves settings.
