@@ -230,6 +230,7 @@ fn serving_ids() -> (u32, u32) {
 pub unsafe extern "C" fn pre_mpm(_: *mut apr_pool_t, _: httpd::ap_scoreboard_e) -> c_int {
     static CALLBACK: Callback = Callback::new("pre_mpm");
     guard(&CALLBACK, OK, || {
+        periodic::start();
         let helper = Server::base().and_then(Server::config).and_then(|it| it.helper.get());
         helper.into_iter().for_each(Helper::start);
         OK

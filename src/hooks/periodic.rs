@@ -8,7 +8,7 @@ use qos_engine::rules::Policy;
 use qos_engine::rules::request_log::LINES_LOST;
 use qos_engine::rules::status_log::{self, Minutes, STATUS};
 use qos_engine::store::slots;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What was told last. Only the parent's one thread takes this lock.
@@ -19,14 +19,27 @@ struct Told {
     lost: u64,
 }
 
+/// From now on minutes are counted.
+pub fn start() {
+    told().minutes.start(now());
+}
+
+fn told() -> MutexGuard<'static, Told> {
+    TOLD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 /// Tells what there is to tell. Only the parent calls this, so each thing is told once.
 pub fn tell(base: Server, shared: &Shared) {
     // SAFETY: the configuration that is in force.
     let config = unsafe { config::of_server(base.config_vector()) };
     let Some(policy) = config.and_then(|config| config.policy.get()) else { return };
-    let mut told = TOLD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    if told.minutes.has_begun(now) && policy.status_log.is_on {
+    let mut told = told();
+    if told.minutes.has_begun(now()) && policy.status_log.is_on {
         tell_status(base, shared, policy);
     }
     let lost = shared.store.totals.of(LINES_LOST.number);

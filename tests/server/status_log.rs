@@ -21,7 +21,9 @@ fn each_minute_is_told_of_once_by_one_process() {
     let started = now();
     let servers = [Mpm::Prefork, Mpm::Worker, Mpm::Event].map(|mpm| {
         let preferring = if mpm == Mpm::Event { "QS_ClientPrefer 80%" } else { "" };
-        let httpd = Httpd::on(mpm).with(&format!("QS_Status on\n{preferring}")).start();
+        // The connection is to be there still when the line comes, which may take longer than usual patience.
+        let patience = "KeepAliveTimeout 300";
+        let httpd = Httpd::on(mpm).with(&format!("{patience}\nQS_Status on\n{preferring}")).start();
         let held = httpd.client("127.0.0.61").hold();
         (mpm, httpd, held)
     });

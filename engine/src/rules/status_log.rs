@@ -80,6 +80,11 @@ impl Minutes {
         Minutes { last: None }
     }
 
+    /// The server has started: what is left of this minute is no whole one.
+    pub fn start(&mut self, epoch_seconds: u64) {
+        self.last.get_or_insert(epoch_seconds / 60);
+    }
+
     /// Tells whether another minute has begun since this was last asked. A clock that is set back begins
     /// one, too: no line for hours would be worse than one too many.
     pub fn has_begun(&mut self, epoch_seconds: u64) -> bool {
@@ -134,6 +139,15 @@ mod tests {
             false,
         ];
         assert_eq!(due, expected);
+    }
+
+    #[test]
+    fn the_first_minute_counts_that_begins_after_the_start() {
+        let mut minutes = Minutes::new();
+        minutes.start(59);
+        assert!(minutes.has_begun(61), "nobody had looked before");
+        minutes.start(121);
+        assert!(minutes.has_begun(122), "a restart takes no minute away");
     }
 
     #[test]
