@@ -16,7 +16,7 @@ CARGO_DENY := $(or $(shell command -v cargo-deny),$(TARGET)/tools/bin/cargo-deny
 # Debian's names for what a build, a run and the tests need beside cargo and gcc.
 PACKAGES := gcc libc6-dev apache2 apache2-dev libclang-dev curl openssl iproute2
 # What tests alone need: programs of others that read what we write.
-TEST_PACKAGES := python3-prometheus-client lynx fail2ban nftables monit
+TEST_PACKAGES := python3-prometheus-client lynx fail2ban nftables iptables monit
 
 .PHONY: build help deps check deny test engine-tests loom-tests panic-module soak bench demo run install \
 	uninstall docs clean

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
 
-use crate::harness::{Connection, Httpd, Mpm, Namespace, Outcome, PATIENCE, poll, wait_until};
+use crate::harness::{Connection, Httpd, Mpm, Namespace, PATIENCE, Syslog, poll};
+
+mod chain;
+mod fail2ban;
 
 fn contrib(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib").join(file)
@@ -211,136 +212,6 @@ fn tempfile(name: &str) -> Directory {
     Directory(path)
 }
 
-/// fail2ban's server with our filters and jail, in the private network of its thread.
-struct Fail2ban {
-    directory: Directory,
-    server: Child,
-}
-
-impl Fail2ban {
-    fn start(httpd: &Httpd, mpm: Mpm) -> Fail2ban {
-        let directory = tempfile(&format!("fail2ban.{}", mpm.name()));
-        let etc = directory.0.join("etc");
-        let copied = run("cp", &["-r", "/etc/fail2ban", &etc.display().to_string()]);
-        assert!(copied.status.success(), "{copied:?}");
-        // Debian's has one for sshd, whose log is not here.
-        let _ = fs::remove_dir_all(etc.join("jail.d"));
-        fs::create_dir_all(etc.join("jail.d")).expect("a directory");
-        for file in ["filter.d/mod_qos.conf", "filter.d/apache-dos.conf", "jail.d/mod_qos.conf"] {
-            fs::copy(contrib("fail2ban").join(file), etc.join(file)).expect(file);
-        }
-        let root = directory.0.display();
-        let auth = directory.0.join("auth.log");
-        fs::write(&auth, "").expect("a log");
-        let own = format!(
-            "[Definition]\nallowipv6 = auto\nlogtarget = {root}/log\nsocket = {root}/sock\n\
-             pidfile = {root}/pid\ndbfile = None\n"
-        );
-        fs::write(etc.join("fail2ban.local"), own).expect("its configuration");
-        let jail = format!(
-            "[DEFAULT]\nbackend = polling\nusedns = no\nignoreself = false\n\
-             [mod-qos]\nport = {}\nlogpath = {}\nbackend = polling\n\
-             [apache-dos]\nport = {0}\nlogpath = {}\nbackend = polling\n",
-            httpd.port(),
-            httpd.root().join("error_log").display(),
-            auth.display()
-        );
-        fs::write(etc.join("jail.local"), jail).expect("its jails");
-        // jail.local is read before jail.d: what is local has to come last.
-        fs::rename(etc.join("jail.local"), etc.join("jail.d/zz.local")).expect("renamed");
-        let etc = etc.display().to_string();
-        let checked = run("fail2ban-client", &["-c", &etc, "-t"]);
-        assert!(checked.status.success(), "{checked:?}");
-        let mut command = Command::new("fail2ban-server");
-        command.args(["-f", "-c", &etc, "start"]).stdin(Stdio::null());
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let server = command.spawn().expect("fail2ban-server");
-        let fail2ban = Fail2ban { directory, server };
-        wait_until("fail2ban is there", PATIENCE, || {
-            fail2ban.ask(&["status", "mod-qos"]).is_some()
-        });
-        fail2ban
-    }
-
-    fn ask(&self, words: &[&str]) -> Option<String> {
-        let socket = self.directory.0.join("sock").display().to_string();
-        let output = run("fail2ban-client", &[&["-s", &socket][..], words].concat());
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.directory.0.join("log")).unwrap_or_default()
-    }
-}
-
-impl Drop for Fail2ban {
-    fn drop(&mut self) {
-        let _ = self.ask(&["stop"]);
-        if poll(Duration::from_secs(5), || self.server.try_wait().ok().flatten()).is_none() {
-            let _ = self.server.kill();
-            let _ = self.server.wait();
-        }
-        if std::thread::panicking() {
-            eprintln!("---- fail2ban's log\n{}\n----", self.log());
-        }
-    }
-}
-
-/// The attacker opens more connections than he may; the module denies, fail2ban reads of it, the kernel drops.
-fn who_is_denied_is_banned_in_the_kernel(mpm: Mpm) {
-    if !has(&["fail2ban-server", "fail2ban-client", "nft", "ip"]) {
-        return;
-    }
-    const GOOD: &str = "2001:db8:2::1";
-    const BAD: &str = "2001:db8:1::1";
-    Namespace::run(&[GOOD, BAD], move || {
-        let ruleset = run("nft", &["list", "ruleset"]);
-        if !ruleset.status.success() {
-            return println!("skipped: {}", String::from_utf8_lossy(&ruleset.stderr));
-        }
-        let httpd = Httpd::on(mpm).size(2, 40).with("QS_SrvMaxConnPerIP 20").start();
-        httpd.expect(31);
-        let fail2ban = Fail2ban::start(&httpd, mpm);
-        for (bad, good) in [("127.0.0.71", "127.0.0.72"), (BAD, GOOD)] {
-            let mut held: Vec<Connection> = Vec::new();
-            let mut refused = 0;
-            for _ in 0..60 {
-                let mut connection = httpd.client(bad).connect();
-                if connection.get("/").is_refused() {
-                    refused += 1
-                } else {
-                    held.push(connection)
-                }
-                if refused == 3 {
-                    break;
-                }
-            }
-            assert_eq!((refused, held.len()), (3, 20), "{bad}");
-            wait_until("the kernel has the address", PATIENCE * 2, || {
-                assert_eq!(httpd.client(good).get("/").status(), Some(200), "{good} is served");
-                let rules = run("nft", &["list", "ruleset"]).stdout;
-                String::from_utf8_lossy(&rules).contains(bad)
-            });
-            let outcome = held[0].watch(Duration::from_millis(500));
-            assert!(matches!(outcome, Outcome::TimedOut), "nothing comes through: {outcome:?}");
-            assert_eq!(httpd.client(good).get("/").status(), Some(200), "{good} is served");
-            fail2ban.ask(&["set", "mod-qos", "unbanip", bad]).expect("unbanned");
-        }
-        // The other way, by the log of authentication.
-        let line = "Apache DOS Attempt: 127.0.0.73";
-        wait_until("the address of the tally is banned", PATIENCE * 2, || {
-            let now = run("date", &["+%b %e %H:%M:%S"]).stdout;
-            let now = String::from_utf8_lossy(&now).trim().to_owned();
-            let path = fail2ban.directory.0.join("auth.log");
-            let before = fs::read_to_string(&path).unwrap_or_default();
-            fs::write(&path, format!("{before}{now} host qostally[1]: {line}\n")).expect("written");
-            std::thread::sleep(Duration::from_millis(300));
-            let rules = run("nft", &["list", "ruleset"]).stdout;
-            String::from_utf8_lossy(&rules).contains("127.0.0.73")
-        });
-    });
-}
-
 #[test]
 fn the_rules_for_nftables_limit_the_connections_of_one_address() {
     if !has(&["nft", "ip"]) {
@@ -413,59 +284,21 @@ fn monit_takes_the_stanza() {
     assert!(checked.status.success() && text.contains("syntax OK"), "{text}");
 }
 
-/// A program's own `/dev`, in which syslog is a socket of the test's: what runs in there by `unshare`
-/// and [`PrivateDev::command`] sees it, and nobody else. None where that is not permitted.
-struct PrivateDev {
-    directory: Directory,
-    syslog: UnixDatagram,
-}
-
-impl PrivateDev {
-    fn make() -> Option<PrivateDev> {
-        let directory = tempfile("dev");
-        let dev = directory.0.join("dev");
-        fs::create_dir_all(&dev).expect("a directory");
-        let syslog = UnixDatagram::bind(dev.join("log")).expect("a socket");
-        let open = fs::Permissions::from_mode(0o777);
-        fs::set_permissions(dev.join("log"), open).expect("everybody may write");
-        syslog.set_nonblocking(true).expect("it does not wait");
-        let private = PrivateDev { directory, syslog };
-        let nodes = "cp -a /dev/null /dev/zero /dev/urandom /dev/random \"$1\"";
-        let copied = Command::new("sh").args(["-c", nodes, "sh"]).arg(&dev).output().expect("sh");
-        let tried = private.command("true").output().expect("unshare");
-        if !copied.status.success() || !tried.status.success() {
-            println!("skipped: no /dev of one's own: {copied:?} {tried:?}");
-            return None;
-        }
-        Some(private)
-    }
-
-    /// A command line that runs with this `/dev`.
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new("unshare");
-        let line = format!("mount --bind \"$1\" /dev && exec {line}");
-        command.args(["--mount", "sh", "-c", &line, "sh"]).arg(self.directory.0.join("dev"));
-        command.stdin(Stdio::null());
-        command
-    }
-
-    /// What came by syslog since the last look.
-    fn told(&self) -> Vec<String> {
-        let mut octets = [0; 4096];
-        std::iter::from_fn(|| self.syslog.recv(&mut octets).ok().map(|n| octets[..n].to_vec()))
-            .map(|line| String::from_utf8_lossy(&line).into_owned())
-            .collect()
-    }
-}
-
 /// The sysadmin's chain, without its restart: monit counts prefork's children, the script takes a picture and
 /// tells syslog who holds them, from where fail2ban reads it.
 #[test]
 fn monit_has_the_script_report_who_holds_the_children() {
-    if !has(&["monit", "curl", "unshare"]) {
+    if !has(&["monit", "curl"]) {
         return;
     }
-    let Some(dev) = PrivateDev::make() else { return };
+    Namespace::run(&[], || {
+        if let Some(syslog) = Syslog::open() {
+            monit_has_the_script_report(&syslog);
+        }
+    });
+}
+
+fn monit_has_the_script_report(syslog: &Syslog) {
     let httpd = Httpd::on(Mpm::Prefork)
         .modules(&["status"])
         .with("ExtendedStatus On\n<Location /server-status>\nSetHandler server-status\n</Location>")
@@ -498,11 +331,12 @@ fn monit_has_the_script_report_who_holds_the_children() {
     let file = directory.0.join("monitrc");
     fs::write(&file, own + &stanza).expect("a configuration");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is private");
-    let mut monit = dev.command(&format!("monit -I -c {}", file.display()));
+    let mut monit = Command::new("monit");
+    monit.arg("-I").arg("-c").arg(&file).stdin(Stdio::null());
     let mut monit = monit.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("monit");
     let mut told = Vec::new();
     let is_told = poll(PATIENCE * 2, || {
-        told.extend(dev.told());
+        told.extend(syslog.told());
         told.iter().any(|line| line.contains("Apache DOS Attempt")).then_some(())
     });
     // monit ends at TERM, and so does what it runs.
@@ -531,5 +365,3 @@ fn monit_has_the_script_report_who_holds_the_children() {
         );
     }
 }
-
-on_each_mpm!(who_is_denied_is_banned_in_the_kernel);

@@ -13,6 +13,7 @@ pub mod mmdb;
 mod mpm;
 mod namespace;
 mod process;
+mod syslog;
 mod tls;
 
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ pub use log::Line;
 pub use mpm::Mpm;
 pub use namespace::Namespace;
 pub use process::Usage;
+pub use syslog::Syslog;
 
 /// How long a test waits for something that must happen, unless it says otherwise. Generous: it is
 /// only ever used up by a test that fails.
