@@ -70,7 +70,8 @@ impl File {
     }
 }
 
-fn server_root() -> PathBuf {
+/// Returns ServerRoot.
+pub fn server_root() -> PathBuf {
     // SAFETY: httpd sets it before it reads a directive, and changes it only in the thread that does.
     let root = unsafe { httpd::ap_server_root };
     if root.is_null() {

@@ -21,7 +21,7 @@ use crate::rules::{
     Facts, LocationSettings, Policy, body_limit, client_concurrency, client_event_limit,
     client_identity, client_limit, client_preference, client_rate, connection_limit,
     connection_variable, data_rate, delay, event_limit, geo, request_limit, request_variable,
-    response_variable, serialize, set_env_if_plus, variable, vip_session,
+    response_variable, serialize, server, set_env_if_plus, variable, vip_session,
 };
 use crate::store::children::Record;
 use crate::store::marks::Standing;
@@ -185,6 +185,15 @@ pub fn read(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts) {
     vip_session::read(exchange);
     // B.6 QS_LogEnv.
     request_variable::tell(&rules.policy.request_variable, Marker::Read, exchange);
+}
+
+/// A request without a path was read (B.6): there is nothing that rules could judge. Also in log-only mode.
+pub fn refuse_line(exchange: &mut Exchange<'_>) -> Answer {
+    let violation = server::no_path();
+    note_number(violation.event, exchange.request);
+    let Exchange { moment, connection, request, sink, .. } = exchange;
+    write(moment, connection.peer, &violation, Denial::Enforced, Some(&mut **request), *sink);
+    Answer::Deny(violation.status.unwrap_or(400))
 }
 
 /// The same, behind mod_setenvif (steps C and D).

@@ -1,7 +1,7 @@
 //! The server's life: configuration checked, segment found, children born and gone.
 
 use crate::config::{self, ServerConfig};
-use crate::countries;
+use crate::countries::{self, server_root};
 use crate::ffi::bindings::{self as httpd, apr_pool_t, server_rec};
 use crate::ffi::guard::{Callback, guard};
 use crate::helper::{self, Helper};
@@ -21,6 +21,7 @@ use qos_engine::rules::{
 use qos_engine::store::owned;
 use qos_engine::values::Unreachable;
 use std::collections::HashMap;
+use std::ffi::CString;
 
 const OK: c_int = httpd::OK as c_int;
 const FAILED: c_int = httpd::HTTP_INTERNAL_SERVER_ERROR as c_int;
@@ -104,11 +105,17 @@ fn bring_into_force(base: Server) -> Result<(), String> {
         notice(base, &vip_session::NO_KEY, format_args!("Can't generate random data."));
         return Err("no key for session cookies".to_owned());
     }
+    let default_page = default_page();
     let mut resolved: Vec<Policy> = owners
         .iter()
         .map(|(_, config)| {
             let mut policy = Policy::resolve(&config.settings, computed);
             policy.vip_session.use_key(&key);
+            if let Some(page) = &default_page
+                && policy.server.error_page.is_none()
+            {
+                policy.server.use_default_page(page);
+            }
             policy
         })
         .collect();
@@ -158,10 +165,26 @@ fn bring_into_force(base: Server) -> Result<(), String> {
     // What a restart under load left behind, before the new children count.
     child::sweep(shared);
     tell_at_start(base, base_policy, computed.max_clients, shared);
+    if let Some(page) =
+        default_page.filter(|page| base_policy.server.error_page.as_ref() == Some(page))
+    {
+        let page = page.to_string_lossy();
+        let text = format_args!(
+            "found default error document '{page}'. Use the QS_ErrorPage directive to override this default page."
+        );
+        notice(base, &server_rules::DEFAULT_PAGE, text);
+    }
     for (server, _, policy) in &policies {
         tell_of_rules(*server, policy);
     }
     Ok(())
+}
+
+/// Returns the path of the page for denied requests that stands ready where none is configured.
+fn default_page() -> Option<CString> {
+    let directory = server_root().join(server_rules::DEFAULT_PAGE_DIRECTORY);
+    let found = server_rules::DEFAULT_PAGES.iter().find(|name| directory.join(name).is_file())?;
+    CString::new(format!("{}/{found}", server_rules::DEFAULT_PAGE_PATH)).ok()
 }
 
 /// Starts the program of QSLog, which ends with the configuration.

@@ -9,6 +9,7 @@ use core::ffi::c_int;
 use qos_engine::client::countries;
 use qos_engine::context::Marks;
 use qos_engine::phases;
+use qos_engine::rules::server::Page;
 use qos_engine::rules::{body_limit, publication};
 use qos_engine::verdict::Answer;
 
@@ -73,7 +74,13 @@ pub unsafe extern "C" fn post_read_request(request: *mut request_rec) -> c_int {
             body_wait::watch(request, tracked);
         }
         live.run(phases::read);
-        DECLINED
+        if request.has_path() {
+            return DECLINED;
+        }
+        match live.run(|_, exchange, _| phases::refuse_line(exchange)) {
+            Answer::Deny(status) => c_int::from(status),
+            Answer::Pass => DECLINED,
+        }
     })
 }
 
@@ -151,11 +158,24 @@ unsafe fn judge(request: *mut request_rec, phase: impl FnOnce(&mut Live) -> Answ
 
 fn deny(live: &Live, status: u16) -> c_int {
     let server = &live.rules().policy.server;
-    let page = live.request.own_variable(c"QS_ErrorPage").or(server.error_page.as_deref());
-    let Some(page) = page else { return c_int::from(status) };
-    live.request.answer_with(server.error_status, page);
+    let Some(page) = server.page(live.request.own_variable(c"QS_ErrorPage")) else {
+        return c_int::from(status);
+    };
     if let Some(connection) = live.connection() {
         connection.close_after_response();
     }
-    c_int::from(server.error_status)
+    match page {
+        Page::Path(path) => {
+            live.request.answer_with(server.error_status, path);
+            c_int::from(server.error_status)
+        }
+        Page::Url(url) => {
+            // As httpd does itself for a path.
+            if let Some(number) = live.request.own_variable(c"QS_ErrorNotes") {
+                live.request.set_copied(c"ERROR_NOTES", number);
+            }
+            live.request.send_elsewhere(url);
+            httpd::HTTP_MOVED_TEMPORARILY as c_int
+        }
+    }
 }

@@ -255,7 +255,21 @@ impl Request {
         }
     }
 
-    /// Answers a status with this page: a path by an internal redirect, a URL by a redirect of the client.
+    /// Tells whether httpd found a path in the request line.
+    pub fn has_path(self) -> bool {
+        let record = self.record();
+        !record.unparsed_uri.is_null() && !record.parsed_uri.path.is_null()
+    }
+
+    /// Names where the client is sent to, for an answer that sends it somewhere.
+    pub fn send_elsewhere(self, url: &CStr) {
+        // SAFETY: the request's table copies both.
+        unsafe {
+            httpd::apr_table_set(self.record().headers_out, c"Location".as_ptr(), url.as_ptr());
+        }
+    }
+
+    /// Answers a status with this page, by an internal redirect.
     pub fn answer_with(self, status: u16, page: &CStr) {
         // SAFETY: httpd copies the page into the request.
         unsafe {

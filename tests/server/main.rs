@@ -27,6 +27,7 @@ mod differential_connection;
 mod differential_request_limit;
 mod differential_variable;
 mod directive;
+mod error_page;
 mod eviction;
 mod firewall;
 mod geo;

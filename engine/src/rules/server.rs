@@ -4,6 +4,8 @@
 use crate::directive::{About, Arity, Directive, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::values::{Capacity, MAX_NUMBER, Problem, is_known_error_status, number};
+use crate::verdict::{Violation, Words};
+use core::ffi::CStr;
 use std::ffi::CString;
 
 /// As written.
@@ -20,6 +22,30 @@ pub struct Settings {
 pub type LocationSettings = ();
 /// Nothing is kept for a request.
 pub type Facts = ();
+
+/// What a denied request is answered with, besides httpd's own page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page<'a> {
+    /// A path of this server.
+    Path(&'a CStr),
+    /// A URL that the client is sent to.
+    Url(&'a CStr),
+}
+
+/// The page of denied requests where none is configured: the first of these files that is there below
+/// ServerRoot, under [`DEFAULT_PAGE_PATH`].
+pub const DEFAULT_PAGES: [&str; 6] = [
+    "server_error.html",
+    "forbidden.html",
+    "500.html",
+    "error.html",
+    "error500.html",
+    "gateway_error.html",
+];
+/// Where these files are, below ServerRoot.
+pub const DEFAULT_PAGE_DIRECTORY: &str = "work/errorpages";
+/// The path that they are served under.
+pub const DEFAULT_PAGE_PATH: &str = "/errorpages";
 
 /// As enforced.
 #[derive(Clone, Debug)]
@@ -81,6 +107,24 @@ pub static UNUSUAL_MPM: LogEvent = LogEvent {
     when: "start, with another MPM than worker and event",
 };
 
+/// `mod_qos(009)`
+pub static DEFAULT_PAGE: LogEvent = LogEvent {
+    number: 9,
+    level: Level::Notice,
+    is_counted: false,
+    format: "found default error document '{path}'. Use the QS_ErrorPage directive to override this default page.",
+    when: "start, without QS_ErrorPage, if such a page is in ServerRoot's work/errorpages",
+};
+
+/// `mod_qos(045)`
+pub static NO_PATH: LogEvent = LogEvent {
+    number: 45,
+    level: Level::Error,
+    is_counted: true,
+    format: "access denied, invalid request line: can't parse uri, c={c}, id={id}",
+    when: "a request line without a path, as of CONNECT; refused in log-only mode, too",
+};
+
 /// `mod_qos(303)`
 pub static NEEDS_STOP_AND_START: LogEvent = LogEvent {
     number: 303,
@@ -106,6 +150,8 @@ pub const LOG_EVENTS: &[&LogEvent] = &[
     &RUNNING_LOG_ONLY,
     &NO_UNIQUE_ID,
     &UNUSUAL_MPM,
+    &DEFAULT_PAGE,
+    &NO_PATH,
     &NEEDS_STOP_AND_START,
     &INTERNAL_ERROR,
 ];
@@ -164,10 +210,12 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
             arity: Arity::One,
             scope: Scope::Server,
             range: "a path of this server that begins with '/', or a URL that begins with 'http'",
-            default: "httpd's own error page",
+            default: "the first of server_error.html, forbidden.html, 500.html, error.html, error500.html and \
+                      gateway_error.html in ServerRoot's work/errorpages, served under /errorpages (a notice \
+                      names it at start); else httpd's own page",
             help: "What a denied request is answered with: a path is served with the status of \
                    QS_ErrorResponseCode, a URL is redirected to (302); the connection is closed after it. \
-                   The request's variable QS_ErrorPage overrides it.",
+                   The request's variable QS_ErrorPage overrides it, if it is one of both.",
             spec: "model.md 7.1",
         },
         set: |settings, arguments| {
@@ -276,6 +324,58 @@ impl Policy {
             error_page: settings.error_page.clone().and_then(|page| CString::new(page).ok()),
             forced_close: settings.forced_close.unwrap_or(true),
             max_clients: capacity.max_clients,
+        }
+    }
+    /// Takes a page for where none is configured.
+    pub fn use_default_page(&mut self, path: &CStr) {
+        self.error_page.get_or_insert_with(|| path.to_owned());
+    }
+
+    /// Returns the page for a denied request, whose variable has precedence if a page it is.
+    pub fn page<'a>(&'a self, variable: Option<&'a CStr>) -> Option<Page<'a>> {
+        variable.and_then(page).or_else(|| self.error_page.as_deref().and_then(page))
+    }
+}
+
+fn page(text: &CStr) -> Option<Page<'_>> {
+    let octets = text.to_bytes();
+    if octets.first() == Some(&b'/') {
+        return Some(Page::Path(text));
+    }
+    octets.get(..4)?.eq_ignore_ascii_case(b"http").then_some(Page::Url(text))
+}
+
+/// What is wrong with a request line in which httpd found no path.
+pub fn no_path() -> Violation {
+    let words = Words::Text("invalid request line: can't parse uri".to_owned());
+    Violation { status: Some(400), ..Violation::new(&NO_PATH, words) }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_has_precedence_if_it_is_a_page() {
+        let capacity = Capacity { max_clients: 1, connections: 1 };
+        let mut policy = Policy::resolve(&Settings::default(), capacity);
+        assert_eq!(policy.page(None), None);
+        assert_eq!(policy.page(Some(c"nothing")), None, "text of whom knows whom is no page");
+        policy.use_default_page(c"/errorpages/500.html");
+        policy.use_default_page(c"/another");
+        let default = Some(Page::Path(c"/errorpages/500.html"));
+        for (variable, expected) in [
+            (None, default),
+            (Some(c"/own"), Some(Page::Path(c"/own"))),
+            (Some(c"http://x/"), Some(Page::Url(c"http://x/"))),
+            (Some(c"HTTPS://x/"), Some(Page::Url(c"HTTPS://x/"))),
+            (Some(c"httpfoo"), Some(Page::Url(c"httpfoo"))),
+            (Some(c"own"), default),
+            (Some(c""), default),
+            (Some(c"<b>"), default),
+        ] {
+            assert_eq!(policy.page(variable), expected, "{variable:?}");
         }
     }
 }

@@ -85,6 +85,7 @@ fn a_directive_stands_only_where_it_has_an_effect() {
     assert!(use_once("QS_SrvMaxConn 3", Place::Location).is_err());
     assert!(use_once("QS_SetEnvIfStatus 404 QS_Block", Place::Location).is_ok());
     assert!(use_once("QS_SetEnvIfStatus NullConnection QS_Block", Place::VirtualHost).is_err());
+    assert!(use_once("QS_SetEnvIfStatus nullconnection qs_block", Place::BaseServer).is_ok());
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn set(settings: &mut Settings, arguments: &Arguments<'_>) -> Result<(), Problem
     if arguments.place != Place::BaseServer {
         return Err(Problem::text(format!("{word} may only be defined globally")));
     }
-    if variable != "QS_Block" {
+    if !variable.eq_ignore_ascii_case("QS_Block") {
         return Err(Problem::text(format!(
             "{word} may only be defined for the event QS_Block, not for '{variable}'"
         )));
