@@ -121,7 +121,7 @@ fn run(cli: &Cli) -> Result<(), String> {
         sinks.detailed = Some(open(Path::new(&detailed))?);
     }
     let input = Watched::new(stdin().lock());
-    let mut marks = Marks::new(!input.has_bar());
+    let mut marks = Marks::new(!input.has_bar(), cli.verbose);
     let mut lines = Lines::new(input);
     if is_offline {
         // Nobody is hurt where that is not allowed.
@@ -141,11 +141,11 @@ fn run(cli: &Cli) -> Result<(), String> {
         }
         Mode::Clients => {
             let clients = Clients::new(&format, names, counters());
-            grouped::clients(&mut lines, &format, clients, &mut sinks, &mut marks, verbose)
+            grouped::run(&mut lines, &format, clients, &mut sinks, &mut marks, verbose)
         }
         Mode::Urls | Mode::CutUrls => {
             let urls = urls::Urls::new(cli.mode == Mode::CutUrls);
-            grouped::urls(&mut lines, &format, urls, &mut sinks, &mut marks, verbose)
+            grouped::run(&mut lines, &format, urls, &mut sinks, &mut marks, verbose)
         }
     };
     match done {

@@ -7,8 +7,7 @@ use super::format::Element::{
     Client, ContentType, Events, KeepAlive, Maximum, Method, Sent, Status, User,
 };
 use super::format::{Fields, Format, number};
-use super::grouped::MOST;
-use std::collections::HashMap;
+use super::grouped::{Groups, Problem, Table};
 use std::io::Result;
 
 /// So much of a client's name is kept.
@@ -28,13 +27,11 @@ pub struct Clients {
     names: Names,
     always: usize,
     events: usize,
-    numbers: HashMap<Box<[u8]>, usize>,
-    clients: Vec<One>,
+    clients: Table<One>,
 }
 
 #[derive(Debug, Default)]
 struct One {
-    name: Box<[u8]>,
     requests: u64,
     errors: u64,
     first_second: i64,
@@ -67,66 +64,15 @@ impl Clients {
             always: names.len(),
             names,
             events: 0,
-            numbers: HashMap::new(),
-            clients: Vec::new(),
+            clients: Table::new(LONGEST_NAME),
         }
     }
 
-    /// Counts a line; returns whether its client is one too many.
-    pub fn count(&mut self, fields: &Fields, line: u64, second: i64) -> bool {
-        let Some(name) = fields.get(self.key).filter(|name| !name.is_empty()) else { return false };
-        let name = name.get(..LONGEST_NAME).unwrap_or(name);
-        let number = match self.numbers.get(name) {
-            Some(number) => *number,
-            None if self.clients.len() == MOST => return true,
-            None => {
-                self.clients.push(One {
-                    name: name.into(),
-                    first_second: second,
-                    first_line: line,
-                    windows: vec![Window::default(); self.counters.len()],
-                    events: (0..self.always).map(|number| (number, 0)).collect(),
-                    ..One::default()
-                });
-                self.numbers.insert(name.into(), self.clients.len() - 1);
-                self.clients.len() - 1
-            }
-        };
-        let Some(client) = self.clients.get_mut(number) else { return false };
-        client.count(fields, line, second);
-        for (window, counter) in client.windows.iter_mut().zip(&self.counters) {
-            counter.count(fields, second, window);
-        }
-        for name in fields.get(Events).into_iter().flat_map(events::in_element) {
-            let Some(number) = self.names.number(name) else { continue };
-            match client.events.iter_mut().find(|(known, _)| *known == number) {
-                Some((_, count)) => *count += 1,
-                None if self.events < MOST_EVENTS => {
-                    self.events += 1;
-                    client.events.push((number, 1));
-                }
-                None => {}
-            }
-        }
-        false
-    }
-
-    /// Writes a line for each. `lines` is how many the log has.
-    pub fn write(&self, lines: u64, write: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let mut out = Vec::new();
-        for client in &self.clients {
-            out.clear();
-            self.line(client, lines, &mut out);
-            write(&out)?;
-        }
-        Ok(())
-    }
-
-    fn line(&self, client: &One, lines: u64, out: &mut Vec<u8>) {
+    fn line(&self, name: &[u8], client: &One, lines: u64, out: &mut Vec<u8>) {
         let percent = |line: u64| average(line * 100, lines);
         let coverage = percent(client.first_line).min(100 - percent(client.last_line));
         let seconds = u64::try_from(client.last_second - client.first_second).unwrap_or(0);
-        out.extend_from_slice(&client.name);
+        out.extend_from_slice(name);
         out.push(b';');
         columns(
             out,
@@ -164,6 +110,57 @@ impl Clients {
     }
 }
 
+impl Groups for Clients {
+    const NAME: &str = "client";
+    const IS_TIMED: bool = true;
+
+    fn count(
+        &mut self,
+        fields: &Fields,
+        line: u64,
+        second: i64,
+    ) -> std::result::Result<(), Problem> {
+        let Some(name) = fields.get(self.key) else { return Ok(()) };
+        let client = self.clients.entry(name, || One {
+            first_second: second,
+            first_line: line,
+            windows: vec![Window::default(); self.counters.len()],
+            events: (0..self.always).map(|number| (number, 0)).collect(),
+            ..One::default()
+        })?;
+        client.count(fields, line, second);
+        for (window, counter) in client.windows.iter_mut().zip(&self.counters) {
+            counter.count(fields, second, window);
+        }
+        for name in fields.get(Events).into_iter().flat_map(events::in_element) {
+            let Some(number) = self.names.number(name) else { continue };
+            match client.events.iter_mut().find(|(known, _)| *known == number) {
+                Some((_, count)) => *count += 1,
+                None if self.events < MOST_EVENTS => {
+                    self.events += 1;
+                    client.events.push((number, 1));
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn shown(&self, fields: &Fields) -> (counts::Duration, Option<&[u8]>) {
+        (counts::duration(fields).unwrap_or_default(), None)
+    }
+
+    fn write(&self, lines: u64, write: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut out = Vec::new();
+        for (name, client) in self.clients.iter() {
+            out.clear();
+            self.line(name, client, lines, &mut out);
+            write(&out)?;
+        }
+        Ok(())
+    }
+}
+
 impl One {
     fn count(&mut self, fields: &Fields, line: u64, second: i64) {
         self.requests += 1;
@@ -176,8 +173,7 @@ impl One {
             self.not_modified += u64::from(status == b"304");
         }
         let duration = counts::duration(fields).unwrap_or_default();
-        let millis = duration.millis.max(duration.seconds.saturating_mul(1000));
-        self.millis = self.millis.saturating_add(millis);
+        self.millis = self.millis.saturating_add(duration.in_millis());
         counts::count_whole(&mut self.whole, duration.seconds);
         self.connections += u64::from(fields.get(KeepAlive) == Some(b"0"));
         if let Some(method) = fields.get(Method) {
@@ -199,8 +195,8 @@ fn class_of(content: &[u8]) -> usize {
         |word: &[u8]| content.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
     match () {
         () if says(b"html") => 0,
-        () if says(b"css") || says(b"javascript") => 1,
         () if says(b"image") => 2,
+        () if says(b"css") || says(b"javascript") => 1,
         () => 3,
     }
 }
@@ -213,7 +209,10 @@ mod tests {
         let format = Format::new(format, true);
         let mut clients = Clients::new(&format, Names::listed(b"A"), Vec::new());
         for (number, line) in (1..).zip(lines) {
-            assert!(!clients.count(&format.split(line.as_bytes()), number, 60 * number as i64));
+            assert_eq!(
+                clients.count(&format.split(line.as_bytes()), number, 60 * number as i64),
+                Ok(())
+            );
         }
         let mut out = Vec::new();
         let written = clients.write(lines.len() as u64, &mut |line| {
@@ -229,7 +228,7 @@ mod tests {
         let text =
             lines_of("IcmE", &["1 text/html GET B", "2", "1 x/css get", "", "3 IMAGE/x - A"]);
         let names: Vec<_> = text.lines().filter_map(|line| line.split(';').next()).collect();
-        assert_eq!(names, ["1", "2", "3"]);
+        assert_eq!(names, ["1", "2", "", "3"]);
         assert!(text.starts_with("1;req;2;errors;0;duration;120;bytes;0;"), "{text}");
         assert!(
             text.contains("GET;2;POST;0;ci;20;html;1;css/js;1;img;0;other;0;A;0;B;1;\n2;req;1;"),
@@ -245,10 +244,13 @@ mod tests {
     fn there_are_only_so_many() {
         let format = Format::new("U", true);
         let mut clients = Clients::new(&format, Names::default(), Vec::new());
-        for number in 0..MOST as u64 {
-            assert!(!clients.count(&format.split(number.to_string().as_bytes()), number, 0));
+        for number in 0..crate::qslog::grouped::MOST as u64 {
+            assert_eq!(
+                clients.count(&format.split(number.to_string().as_bytes()), number, 0),
+                Ok(())
+            );
         }
-        assert!(clients.count(&format.split(b"new"), 0, 0));
-        assert!(!clients.count(&format.split(b"7"), 0, 0));
+        assert_eq!(clients.count(&format.split(b"new"), 0, 0), Err(Problem::Full));
+        assert_eq!(clients.count(&format.split(b"7"), 0, 0), Ok(()));
     }
 }

@@ -59,6 +59,13 @@ pub struct Duration {
     pub millis: u64,
 }
 
+impl Duration {
+    /// Returns it in milliseconds, where the log has seconds only, too.
+    pub fn in_millis(self) -> u64 {
+        self.millis.max(self.seconds.saturating_mul(1000))
+    }
+}
+
 /// Returns the duration in a line, if it has one.
 pub fn duration(fields: &Fields) -> Option<Duration> {
     let millis = match (fields.get(Micros), fields.get(Millis)) {

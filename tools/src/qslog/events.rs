@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 /// So many names are told apart; who invents more is not counted.
 pub const MOST: usize = 10_000;
+/// So much of a name is kept.
+const LONGEST: usize = 1024;
 
 /// Names, in the order in which they came.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +38,7 @@ impl Names {
 
     /// Returns the number of a name, a new one if it is new.
     pub fn number(&mut self, name: &[u8]) -> Option<usize> {
+        let name = name.get(..LONGEST).unwrap_or(name);
         if let Some(number) = self.numbers.get(name) {
             return Some(*number);
         }

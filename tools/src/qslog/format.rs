@@ -136,8 +136,9 @@ impl Format {
     pub fn split<'a>(&self, line: &'a [u8]) -> Fields<'a> {
         let mut fields = Fields::default();
         let mut rest = line;
-        for step in &self.steps {
-            if rest.is_empty() {
+        for (number, step) in self.steps.iter().enumerate() {
+            // An empty line has an empty element.
+            if rest.is_empty() && number > 0 {
                 break;
             }
             match step {
@@ -257,7 +258,7 @@ mod tests {
         assert_splits("[R]S", "[a] 200", &[(Request, Some("a]")), (Status, Some("00"))]);
         assert_splits(". R .  S", "x a y 200", &[(Request, Some("a")), (Status, Some("200"))]);
         assert_splits("BBB", "1 2 3", &[(Sent, Some("3"))]);
-        assert_splits("S", "", &[(Status, None)]);
+        assert_splits("SB", "", &[(Status, Some("")), (Sent, None)]);
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn append(line: &mut Vec<u8>, piece: &[u8]) {
 fn trimmed(line: &[u8]) -> &[u8] {
     let end = line.iter().position(|octet| *octet == 0).unwrap_or(line.len());
     let line = line.get(..end).unwrap_or_default();
-    let end = line.iter().rposition(|octet| !octet.is_ascii_control()).map_or(0, |last| last + 1);
+    let end = line.iter().rposition(|octet| *octet >= b' ').map_or(0, |last| last + 1);
     line.get(..end).unwrap_or_default()
 }
 

@@ -138,6 +138,74 @@ fn free_memory() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::qslog::events::Names;
+    use crate::qslog::output::Output;
+    use std::io::{BufWriter, Error, stdout};
+
+    /// What is in the files of a directory, by their names.
+    fn files(directory: &std::path::Path) -> Result<Vec<(String, String)>> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            let text = std::fs::read_to_string(entry.path())?;
+            let records = text.lines().filter_map(|line| line.get(..16)).collect::<Vec<_>>();
+            files.push((entry.file_name().to_string_lossy().into_owned(), records.join(",")));
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    #[test]
+    fn files_are_set_aside_behind_the_record_of_23_59() -> Result<()> {
+        let directory = std::env::temp_dir().join(format!("qslog-live-{}", std::process::id()));
+        for (rotate, expected) in [
+            (
+                Some(2),
+                vec![
+                    ("stat.csv", "26.11.2026 00:00"),
+                    ("stat.csv.20261124235900", "24.11.2026 00:00,24.11.2026 23:59"),
+                    ("stat.csv.20261125235900", "25.11.2026 00:00,25.11.2026 23:59"),
+                    ("stat.csv.detailed", "26.11.2026 00:00"),
+                    ("stat.csv.detailed.20261124235900", "24.11.2026 00:00,24.11.2026 23:59"),
+                    ("stat.csv.detailed.20261125235900", "25.11.2026 00:00,25.11.2026 23:59"),
+                ],
+            ),
+            (
+                Some(0),
+                vec![("stat.csv", "26.11.2026 00:00"), ("stat.csv.detailed", "26.11.2026 00:00")],
+            ),
+        ] {
+            std::fs::create_dir_all(&directory)?;
+            let open = |name: &str| Output::open(&directory.join(name)).map(Some);
+            let rules = super::super::rules::read("a:b", &Names::default(), &mut |_| ());
+            let sinks = Sinks {
+                screen: BufWriter::new(stdout()),
+                main: open("stat.csv")?,
+                detailed: open("stat.csv.detailed")?,
+            };
+            let report = Report::new(
+                &Format::new("C", false),
+                Names::default(),
+                rules.map_err(Error::other)?,
+            );
+            let mut state = State { report, sinks, options: Options { rotate, memory: false } };
+            for day in 22..=25 {
+                let time = |hour, minute| {
+                    let day = jiff::civil::date(2026, 11, day);
+                    day.at(hour, minute, 0, 0).to_zoned(TimeZone::UTC).map_err(Error::other)
+                };
+                state.full_minute(&time(23, 59)?)?;
+                let midnight = time(23, 59)?.saturating_add(jiff::Span::new().minutes(1));
+                state.full_minute(&midnight)?;
+            }
+            let found = files(&directory)?;
+            let found: Vec<_> =
+                found.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+            assert_eq!(found, expected);
+            std::fs::remove_dir_all(&directory)?;
+        }
+        Ok(())
+    }
 
     #[test]
     fn the_machine_says_how_it_is() {

@@ -1,7 +1,7 @@
 //! `-p` and `-ps`: a record for each minute of a log that lies there.
 
 use super::clock::Minute;
-use super::counts::{average, duration};
+use super::counts::{Duration, average, duration};
 use super::format::Element::{
     self, Events, KeepAlive, Micros, Millis, Received, Request, Seconds, Sent, Status, User,
 };
@@ -37,7 +37,7 @@ pub fn run<R: Read>(
                     write!(run.sinks.screen, "X")?;
                 }
                 run.records(over, Some(timeline.now()))?;
-                if run.sinks.main.is_some() {
+                if run.sinks.main.is_some() && !options.verbose {
                     write!(run.sinks.screen, ".")?;
                 }
             }
@@ -45,7 +45,8 @@ pub fn run<R: Read>(
         let fields = format.split(line);
         number += 1;
         if options.verbose {
-            tell(&mut run.sinks.screen, number, &fields, None)?;
+            let duration = duration(&fields).unwrap_or_default();
+            tell(&mut run.sinks.screen, number, &fields, duration, None)?;
         }
         if options.summary {
             histogram.count(&fields);
@@ -55,7 +56,9 @@ pub fn run<R: Read>(
     if !run.report.is_empty() {
         run.records(timeline.now(), None)?;
     }
-    writeln!(run.sinks.screen)?;
+    if !options.verbose {
+        writeln!(run.sinks.screen)?;
+    }
     if options.summary && format.has_any(&[Micros, Millis, Seconds]) {
         histogram.write(&mut run.sinks.screen)?;
     }
@@ -72,9 +75,14 @@ pub struct Options {
 }
 
 /// Says what was found in a line. `key` stands for the request line where that was shortened.
-pub fn tell(out: &mut impl Write, number: u64, fields: &Fields, key: Option<&[u8]>) -> Result<()> {
+pub fn tell(
+    out: &mut impl Write,
+    number: u64,
+    fields: &Fields,
+    duration: Duration,
+    key: Option<&[u8]>,
+) -> Result<()> {
     let shown = |element: Element| fields.get(element).unwrap_or(b"(null)");
-    let duration = duration(fields).unwrap_or_default();
     let mut line = format!("[{number}]").into_bytes();
     let time = format!("{}]({})", duration.seconds, duration.millis);
     for (name, value) in [

@@ -3,36 +3,23 @@
 use super::counts::{self, CLASSES, average, columns};
 use super::format::Element::{Request, Status};
 use super::format::Fields;
-use super::grouped::MOST;
-use std::collections::HashMap;
+use super::grouped::{Groups, Problem, Table};
 use std::io::Result;
 
 /// So much of a key is kept.
 const LONGEST_KEY: usize = 4096;
 
-/// Why a line is not counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// The request line does not begin with a letter.
-    NoMethod,
-    /// It has no blank.
-    NoPath,
-    /// It would be one URL too many.
-    Full,
-}
-
 /// All URLs, in the order in which they came.
 pub struct Urls {
     /// Whether the last segment of the path is cut.
     cut: bool,
-    numbers: HashMap<Box<[u8]>, usize>,
-    urls: Vec<One>,
+    urls: Table<One>,
+    /// That of the last line.
     key: Vec<u8>,
 }
 
 #[derive(Debug, Default)]
 struct One {
-    key: Box<[u8]>,
     requests: u64,
     classes: [u64; 5],
     millis: u64,
@@ -41,31 +28,7 @@ struct One {
 impl Urls {
     /// Begins with none.
     pub fn new(cut: bool) -> Urls {
-        Urls { cut, numbers: HashMap::new(), urls: Vec::new(), key: Vec::new() }
-    }
-
-    /// Counts a line; returns under which key.
-    pub fn count(&mut self, fields: &Fields) -> std::result::Result<Option<&[u8]>, Problem> {
-        let Some(request) = fields.get(Request) else { return Ok(None) };
-        self.set_key(request)?;
-        let number = match self.numbers.get(self.key.as_slice()) {
-            Some(number) => *number,
-            None if self.urls.len() == MOST => return Err(Problem::Full),
-            None => {
-                let key: Box<[u8]> = self.key.as_slice().into();
-                self.urls.push(One { key: key.clone(), ..One::default() });
-                self.numbers.insert(key, self.urls.len() - 1);
-                self.urls.len() - 1
-            }
-        };
-        if let Some(url) = self.urls.get_mut(number) {
-            url.requests += 1;
-            counts::count_class(&mut url.classes, fields.get(Status));
-            let duration = counts::duration(fields).unwrap_or_default();
-            let millis = duration.millis.max(duration.seconds.saturating_mul(1000));
-            url.millis = url.millis.saturating_add(millis);
-        }
-        Ok(Some(&self.key))
+        Urls { cut, urls: Table::new(LONGEST_KEY), key: Vec::new() }
     }
 
     fn set_key(&mut self, request: &[u8]) -> std::result::Result<(), Problem> {
@@ -85,23 +48,48 @@ impl Urls {
         {
             path = before;
         }
-        self.key.clear();
-        self.key.extend(method.iter().map(u8::to_ascii_uppercase));
+        self.key.extend_from_slice(method);
         self.key.push(b';');
         self.key.extend_from_slice(path);
-        self.key.truncate(LONGEST_KEY);
+        Ok(())
+    }
+}
+
+impl Groups for Urls {
+    const NAME: &str = "url";
+    const IS_TIMED: bool = false;
+
+    fn count(
+        &mut self,
+        fields: &Fields,
+        _line: u64,
+        _second: i64,
+    ) -> std::result::Result<(), Problem> {
+        self.key.clear();
+        let Some(request) = fields.get(Request) else { return Ok(()) };
+        self.set_key(request)?;
+        let url = self.urls.entry(&self.key, One::default)?;
+        url.requests += 1;
+        counts::count_class(&mut url.classes, fields.get(Status));
+        let duration = counts::duration(fields).unwrap_or_default();
+        url.millis = url.millis.saturating_add(duration.in_millis());
         Ok(())
     }
 
-    /// Writes a line for each.
-    pub fn write(&self, write: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    fn shown(&self, fields: &Fields) -> (counts::Duration, Option<&[u8]>) {
+        let duration = counts::duration(fields).unwrap_or_default();
+        let shown = counts::Duration { millis: duration.in_millis(), ..duration };
+        (shown, Some(self.key.as_slice()).filter(|key| !key.is_empty()))
+    }
+
+    fn write(&self, _lines: u64, write: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let mut out = Vec::new();
-        for url in &self.urls {
+        for (key, url) in self.urls.iter() {
             out.clear();
             columns(&mut out, [("req", url.requests)]);
             columns(&mut out, CLASSES.into_iter().zip(url.classes));
             columns(&mut out, [("avms", average(url.millis, url.requests))]);
-            out.extend_from_slice(&url.key);
+            out.extend_from_slice(key);
             out.push(b'\n');
             write(&out)?;
         }
@@ -119,7 +107,7 @@ mod tests {
             ("GET / HTTP/1.1", "GET;/", "GET;/"),
             ("GET /a HTTP/1.1", "GET;/a", "GET;/a"),
             ("GET /a/ HTTP/1.1", "GET;/a/", "GET;/a"),
-            ("get /a/b?x HTTP/1.1", "GET;/a/b", "GET;/a"),
+            ("get /a/b?x HTTP/1.1", "get;/a/b", "get;/a"),
             ("GET  /x HTTP/1.0", "GET; /x", "GET; /x"),
             ("GET /a?x=/b/c HTTP/1.1", "GET;/a", "GET;/a"),
             ("GET a/b HTTP/1.1", "GET;a/b", "GET;a/b"),

@@ -1,7 +1,11 @@
-//! `qslog`, the program: the examples of its documentation, hostile logs, and real-looking ones side by side with the
+//! `qslog`, the program: the examples of its documentation, hostile logs, whose rights it has, and side by side with the
 //! program of Debian's package, where that is installed.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod hostile;
+mod peer;
+mod user;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -10,7 +14,6 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 const OURS: &str = env!("CARGO_BIN_EXE_qslog");
-const PEER: &str = "/usr/bin/qslog";
 const ALL: &str = "I..RSBiDQkUEsaAMcm";
 
 const SAMPLE: &str = r#"10.0.0.1 [21/Nov/2026:10:00:01 +0000] "GET /a/index.html?x=1 HTTP/1.1" 200 1000 500 1234567 D; 0 user1 Ev1,Ev2 5 7 9 11 text/html GET
@@ -226,31 +229,6 @@ fn late_lines_and_other_days_have_their_place() {
 }
 
 #[test]
-fn hostile_logs_are_read_to_the_end() {
-    let time = "[21/Nov/2026:10:00:01 +0000]";
-    let mut log = format!("1 {time} 200 {} 77\n", "x".repeat(1_000_000)).into_bytes();
-    log.extend(format!("1 {time} 200 y 77\n").bytes());
-    log.extend(b"\0\0\0\n\n   \n\"\n'\n='\n\\\"\n\xff\xfe\xc3\x28\n");
-    log.extend(format!("1 {time} {} 2\n", "9".repeat(400)).bytes());
-    log.extend(format!("1 {time} 200 \"no end 7").bytes());
-    let output = fed(command(OURS, "-f I..S.s -p"), &log);
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(0));
-    // One line is one request, however long it is: nobody can write requests of others into his own.
-    assert!(text.contains(";req;12;") && text.contains(";2xx;3;"), "{text}");
-    for mode in ["-ps", "-pc", "-pu", "-puc", ""] {
-        for format in [ALL, "RIUEcmC", "kiDtTsaAMBS", "((((", ".........", "EEEEE"] {
-            let output = fed(command(OURS, &format!("-v -f {format} {mode}")), &log);
-            assert_eq!(output.status.code(), Some(0), "{mode} {format}");
-        }
-    }
-    let random: Vec<u8> = (0..300_000_u64)
-        .map(|n| (n.wrapping_mul(n ^ 0x9e37_79b9).rotate_left(7) >> 11) as u8)
-        .collect();
-    assert_eq!(fed(command(OURS, &format!("-f {ALL} -p")), &random).status.code(), Some(0));
-}
-
-#[test]
 fn in_real_time_the_rest_is_written_at_the_end_and_when_asked_to_stop() {
     let directory = directory("live");
     let file = directory.join("stat.csv");
@@ -275,184 +253,4 @@ fn in_real_time_the_rest_is_written_at_the_end_and_when_asked_to_stop() {
     let text = std::fs::read_to_string(&file).expect("written");
     assert_eq!(text.lines().count(), 2, "{text}");
     assert!(text.contains(";req;1;") && text.contains(";5xx;1;"), "{text}");
-}
-
-/// Numbers that are the same in each run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-
-    fn of<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        words[self.below(words.len() as u64) as usize]
-    }
-}
-
-/// A log of a busy server. Not in it is what the C program gets wrong: durations of 49, 99, 499 and 999 ms, two
-/// late lines in a row, a single line in the last minute.
-fn log(lines: usize) -> String {
-    let mut dice = Dice(0x5eed);
-    let mut log = String::new();
-    let mut second = 36_000;
-    for number in 0..lines {
-        second += u64::from(dice.below(3) == 0);
-        let millis = loop {
-            let millis = if dice.below(9) == 0 { dice.below(9000) } else { dice.below(1200) };
-            if ![49, 99, 499, 999].contains(&millis) {
-                break millis;
-            }
-        };
-        // Late, but neither one after the other nor at the turn of a minute.
-        let late = if number % 100 == 50 && (20..40).contains(&(second % 60)) { 45 } else { 0 };
-        let at = second - late;
-        let (host, net) = (dice.below(200), dice.below(3));
-        let request = match dice.below(40) {
-            0 => "-".to_owned(),
-            1 => r#"GET /a\"b HTTP/1.1"#.to_owned(),
-            2 => format!("GET /{}", dice.below(9)),
-            _ => format!(
-                "{} /{}/{}/page{}.html?x={} HTTP/1.1",
-                dice.of(&["GET", "GET", "POST", "HEAD", "PUT"]),
-                dice.of(&["shop", "app", "img"]),
-                dice.of(&["u", "v", "w"]),
-                dice.below(60),
-                dice.below(1000)
-            ),
-        };
-        let status = dice.of(&["200", "200", "200", "302", "304", "404", "500", "101", "-"]);
-        let (sent, received) = (dice.below(90_000), dice.below(2000));
-        let duration = millis * 1000 + dice.below(1000);
-        let deeds = dice.of(&["-", "-", "D;", "V;S;", "s;L;", "A;K;T;u;v;"]);
-        let events = dice.of(&["-", "-", "Ev1", "Ev1,Ev2", "Ev3,Ev1", "\"Ev4,Ev5\""]);
-        let content =
-            dice.of(&["text/html", "\"text/html; charset=utf-8\"", "image/png", "text/css", "-"]);
-        writeln!(
-            log,
-            "10.1.{net}.{host} [21/Nov/2026:{:02}:{:02}:{:02} +0000] \"{request}\" {status} {} {received} {duration} \
-             {deeds} {} user{} {events} {} {} {} {} {content} {}",
-            at / 3600,
-            at / 60 % 60,
-            at % 60,
-            if sent % 20 == 0 { "-".to_owned() } else { sent.to_string() },
-            dice.below(4),
-            dice.below(50),
-            dice.below(100),
-            dice.of(&["-", "7", "2.5", "19ms"]),
-            dice.below(9),
-            dice.below(5000),
-            dice.of(&["GET", "POST", "HEAD"]),
-        )
-        .expect("a string");
-    }
-    log
-}
-
-/// What both have written, but for the label of the last record: there the C program has the minute before.
-fn comparable(text: &str) -> String {
-    let last = text.trim_end().rfind('\n').map_or(0, |end| end + 1);
-    let (before, line) = text.split_at(last);
-    match line.split_once(";r/s;") {
-        Some((_, columns)) => format!("{before}LAST;r/s;{columns}"),
-        None => text.to_owned(),
-    }
-}
-
-#[test]
-fn it_says_what_the_c_program_says() {
-    if !Path::new(PEER).exists() {
-        println!("skipped: {PEER} is missing (Debian: libapache2-mod-qos)");
-        return;
-    }
-    let log = log(20_000);
-    let formats = [
-        ALL,
-        "I..RSB",
-        "I..RSBiD",
-        "I..RSBi..t",
-        "U..RSB.T",
-        "...RSB...kUE",
-        "I..R.B..Q...sM",
-        "..(RS",
-        "I. .R S,B",
-    ];
-    for mode in ["-p", "-ps", "-pc", "-pu", "-puc"] {
-        for format in formats {
-            // There the C program divides by zero.
-            if mode == "-ps" && !format.contains(['D', 't', 'T']) {
-                continue;
-            }
-            let words = |program| {
-                let mut command = command(program, "");
-                command.arg("-f").arg(format).arg(mode);
-                let output = fed(command, log.as_bytes());
-                assert_eq!(output.status.code(), Some(0), "{program} {mode} {format}");
-                let text = String::from_utf8_lossy(&output.stdout).into_owned();
-                let records = text.split("\n\n\n").next().unwrap_or_default();
-                let summary = text.get(records.len()..).unwrap_or_default().to_owned();
-                (comparable(records), summary, String::from_utf8_lossy(&output.stderr).into_owned())
-            };
-            let (ours, peer) = (words(OURS), words(PEER));
-            for (ours, peer) in ours.0.lines().zip(peer.0.lines()) {
-                assert_eq!(ours, peer, "{mode} {format}");
-            }
-            assert!(ours == peer, "{mode} {format}");
-        }
-    }
-}
-
-#[test]
-fn its_files_are_those_of_the_c_program() {
-    if !Path::new(PEER).exists() {
-        println!("skipped: {PEER} is missing (Debian: libapache2-mod-qos)");
-        return;
-    }
-    let directory = directory("peer");
-    let (rules, events) = (directory.join("rules"), directory.join("events"));
-    std::fs::write(&rules, "shop:^/shop/\nlong:/(p|page[0-9]+)\nimg:^/img/.*html$\n")
-        .expect("written");
-    std::fs::write(&events, "Ev9,Ev2\n").expect("written");
-    let log: String =
-        log(20_000).replace("HTTP/1.1", "").lines().fold(String::new(), |mut log, line| {
-            // The path alone, as %U writes it.
-            let mut parts = line.splitn(3, '"');
-            let (before, request, behind) = (parts.next(), parts.next(), parts.next());
-            let path = request
-                .and_then(|request| request.split(' ').nth(1))
-                .filter(|path| !path.is_empty())
-                .unwrap_or("-");
-            writeln!(log, "{}{path}{}", before.unwrap_or_default(), behind.unwrap_or_default())
-                .expect("a string");
-            log
-        });
-    let files = |program, name: &str| {
-        let stat = directory.join(name);
-        let mut command = command(program, "-f I..CSB.DQkUEsaAM -p");
-        command.arg("-c").arg(&rules).arg("-o").arg(&stat).env("QSEVENTPATH", &events);
-        assert_eq!(fed(command, log.as_bytes()).status.code(), Some(0));
-        let read = |end: &str| {
-            std::fs::read_to_string(directory.join(format!("{name}{end}"))).expect("written")
-        };
-        let detailed = read(".detailed");
-        let last = detailed
-            .lines()
-            .last()
-            .and_then(|line| line.split_once(';'))
-            .map(|(label, _)| label.to_owned());
-        (comparable(&read("")), detailed.replace(&last.expect("a record"), "LAST"))
-    };
-    let (ours, peer) = (files(OURS, "ours"), files(PEER, "peer"));
-    assert_eq!(ours.0, peer.0);
-    // The C program's last label is that of the record before. It also leaves ib/s out (i) where a rule has none yet.
-    let columns = |text: &str| {
-        text.lines()
-            .filter_map(|line| line.split_once(';'))
-            .map(|(_, rest)| rest.to_owned())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(columns(&ours.1), columns(&peer.1));
 }
