@@ -14,6 +14,8 @@ say() { printf '%s\n' "install: $*"; }
 for file in "$module" "$@"; do
     [ -f "$file" ] || { say "there is no $file yet: run 'make' first" >&2; exit 1; }
 done
+command -v "$apxs" >/dev/null ||
+    { say "there is no apxs: install apache2-dev, or name another one with APXS=<path>" >&2; exit 1; }
 libexecdir=${DESTDIR:-}$("$apxs" -q LIBEXECDIR)
 sysconfdir=$("$apxs" -q SYSCONFDIR)
 
@@ -43,8 +45,6 @@ for program in "$@"; do
     fi
     install -D -m 755 "$program" "$prefix/bin/$name"
     say "$prefix/bin/$name"
-    # qslog has none: its options are the C program's.
-    [ -f "$completions/$name.bash" ] || continue
     install -D -m 644 "$completions/$name.bash" "$prefix/share/bash-completion/completions/$name"
     install -D -m 644 "$completions/_$name" "$prefix/share/zsh/site-functions/_$name"
     install -D -m 644 "$completions/$name.fish" "$prefix/share/fish/vendor_completions.d/$name.fish"

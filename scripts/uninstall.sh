@@ -6,6 +6,8 @@ apxs=${APXS:-apxs}
 
 say() { printf '%s\n' "uninstall: $*"; }
 
+command -v "$apxs" >/dev/null ||
+    { say "there is no apxs: install apache2-dev, or name another one with APXS=<path>" >&2; exit 1; }
 libexecdir=${DESTDIR:-}$("$apxs" -q LIBEXECDIR)
 sysconfdir=${DESTDIR:-}$("$apxs" -q SYSCONFDIR)
 if [ -e "$sysconfdir/mods-enabled/qos_rs.load" ]; then

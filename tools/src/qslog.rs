@@ -14,7 +14,7 @@
 //! ```
 //! Exit codes: 0 done; 1 bad usage, or a file that cannot be read or written.
 
-mod cli;
+pub mod cli;
 mod clients;
 mod clock;
 mod counters;

@@ -1,9 +1,12 @@
 //! The man pages and the completions, by their names in `docs/`.
 
+#[path = "words.rs"]
+mod words;
+
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
-use qos_tools::{qosctl, qostally};
+use qos_tools::{qosctl, qostally, qslog};
 
 /// Returns all of them.
 pub fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
@@ -11,6 +14,11 @@ pub fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     for command in [qosctl::cli::Cli::command(), qostally::cli::Cli::command()] {
         pages_of(command, &mut pages)?;
     }
+    // Its words are the C program's, which no library knows; its man page is written by hand.
+    let options = &qslog::cli::OPTIONS;
+    pages.push(("completions/qslog.bash".to_owned(), words::bash("qslog", options).into_bytes()));
+    pages.push(("completions/_qslog".to_owned(), words::zsh("qslog", options).into_bytes()));
+    pages.push(("completions/qslog.fish".to_owned(), words::fish("qslog", options).into_bytes()));
     Ok(pages)
 }
 

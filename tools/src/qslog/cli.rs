@@ -52,6 +52,32 @@ pub enum Instead {
     Wrong(String),
 }
 
+/// An option.
+pub struct Opt {
+    /// The word.
+    pub word: &'static str,
+    /// The word behind it.
+    pub value: Value,
+    /// What it does, as completions say it.
+    pub help: &'static str,
+    kind: Kind,
+}
+
+/// The word behind an option, as far as a shell can help with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// There is none.
+    None,
+    /// Nothing can be proposed. This is its name.
+    Text(&'static str),
+    /// A file.
+    File(&'static str),
+    /// A user.
+    User(&'static str),
+    /// A number that may be left out.
+    Number(&'static str),
+}
+
 enum Kind {
     Mode(Mode),
     Flag(fn(&mut Cli)),
@@ -61,22 +87,71 @@ enum Kind {
     Instead(fn() -> Instead),
 }
 
-const OPTIONS: [(&str, Kind); 15] = [
-    ("-f", Kind::Value(|cli, text| cli.format = text)),
-    ("-o", Kind::Value(|cli, path| cli.file = Some(path.into()))),
-    ("-p", Kind::Mode(Mode::Minutes)),
-    ("-ps", Kind::Mode(Mode::Summary)),
-    ("-pc", Kind::Mode(Mode::Clients)),
-    ("-pu", Kind::Mode(Mode::Urls)),
-    ("-puc", Kind::Mode(Mode::CutUrls)),
-    ("-v", Kind::Flag(|cli| cli.verbose = true)),
-    ("-x", Kind::Number(14, |cli, kept| cli.rotate = Some(kept))),
-    ("-u", Kind::Value(|cli, name| cli.user = Some(name))),
-    ("-m", Kind::Flag(|cli| cli.memory = true)),
-    ("-c", Kind::Value(|cli, path| cli.rules = Some(path.into()))),
-    ("-h", Kind::Instead(|| Instead::Usage)),
-    ("-?", Kind::Instead(|| Instead::Usage)),
-    ("--man", Kind::Instead(|| Instead::Man)),
+const fn option(word: &'static str, value: Value, help: &'static str, kind: Kind) -> Opt {
+    Opt { word, value, help, kind }
+}
+
+/// All options.
+pub const OPTIONS: [Opt; 14] = [
+    option(
+        "-f",
+        Value::Text("format"),
+        "what stands where in a line",
+        Kind::Value(|cli, text| cli.format = text),
+    ),
+    option(
+        "-o",
+        Value::File("file"),
+        "appends the records to this file",
+        Kind::Value(|cli, path| cli.file = Some(path.into())),
+    ),
+    option("-p", Value::None, "a record for each minute of the log", Kind::Mode(Mode::Minutes)),
+    option("-ps", Value::None, "as -p, and a summary of the durations", Kind::Mode(Mode::Summary)),
+    option("-pc", Value::None, "a line for each client", Kind::Mode(Mode::Clients)),
+    option("-pu", Value::None, "a line for each URL", Kind::Mode(Mode::Urls)),
+    option(
+        "-puc",
+        Value::None,
+        "a line for each URL without its last segment",
+        Kind::Mode(Mode::CutUrls),
+    ),
+    option(
+        "-v",
+        Value::None,
+        "says what was found in each line",
+        Kind::Flag(|cli| cli.verbose = true),
+    ),
+    option(
+        "-x",
+        Value::Number("num"),
+        "sets the file aside once a day, and keeps so many",
+        Kind::Number(14, |cli, kept| cli.rotate = Some(kept)),
+    ),
+    option(
+        "-u",
+        Value::User("user"),
+        "becomes this user, when started as root",
+        Kind::Value(|cli, name| cli.user = Some(name)),
+    ),
+    option(
+        "-m",
+        Value::None,
+        "adds free memory, in real time",
+        Kind::Flag(|cli| cli.memory = true),
+    ),
+    option(
+        "-c",
+        Value::File("rules"),
+        "counts requests of different kinds, too",
+        Kind::Value(|cli, path| cli.rules = Some(path.into())),
+    ),
+    option("-h", Value::None, "shows the usage", Kind::Instead(|| Instead::Usage)),
+    option(
+        "--man",
+        Value::None,
+        "shows the source of the man page",
+        Kind::Instead(|| Instead::Man),
+    ),
 ];
 
 /// Understands the words behind the program's name.
@@ -84,12 +159,12 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Cli, Instead> {
     let mut cli = Cli::default();
     let mut words = words.into_iter().peekable();
     while let Some(word) = words.next() {
-        // The man page promises both.
-        let known = if word == "--help" { "-h" } else { word.as_str() };
-        let Some((_, kind)) = OPTIONS.iter().find(|(name, _)| *name == known) else {
+        // The man page promises all three.
+        let known = if matches!(word.as_str(), "--help" | "-?") { "-h" } else { word.as_str() };
+        let Some(option) = OPTIONS.iter().find(|option| option.word == known) else {
             return Err(Instead::Wrong(format!("unknown option '{word}'")));
         };
-        match kind {
+        match &option.kind {
             Kind::Instead(instead) => return Err(instead()),
             Kind::Flag(set) => set(&mut cli),
             Kind::Mode(mode) if cli.mode == Mode::Live || cli.mode == *mode => cli.mode = *mode,
@@ -158,6 +233,22 @@ mod tests {
             parsed("-x -f S -p -p").map(|cli| (cli.rotate, cli.mode)),
             Ok((Some(14), Mode::Minutes))
         );
+    }
+
+    #[test]
+    fn the_usage_and_the_man_page_know_every_option() {
+        let man = crate::qslog::MAN.replace('\\', "").replace("fB", "").replace("fR", "");
+        for option in OPTIONS {
+            assert!(
+                crate::qslog::USAGE.contains(&format!("  {} ", option.word)),
+                "{}",
+                option.word
+            );
+            assert!(man.contains(option.word), "{}", option.word);
+            // Each shell has its own idea of what may stand between quotes.
+            let plain = |letter: char| letter.is_ascii_alphanumeric() || " -,".contains(letter);
+            assert!(option.help.chars().all(plain), "{}", option.help);
+        }
     }
 
     #[test]
