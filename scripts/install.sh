@@ -23,6 +23,7 @@ staging=$(mktemp -d)
 trap 'rm -rf "$staging"' EXIT
 cp "$module" "$staging/mod_qos_rs.so"
 mkdir -p "$libexecdir"
+[ -w "$libexecdir" ] || { say "$libexecdir is not writable: this is for root (or see DESTDIR)" >&2; exit 1; }
 # A running httpd has the old file mapped; written over, it would crash. A new file leaves it the old one.
 is_update=
 if [ -e "$libexecdir/mod_qos_rs.so" ]; then

@@ -14,6 +14,10 @@ if [ -e "$sysconfdir/mods-enabled/qos_rs.load" ]; then
     say "it is enabled, and httpd would not start without the file: run 'a2dismod qos_rs' first" >&2
     exit 1
 fi
+if [ -e "$libexecdir/mod_qos_rs.so" ] && [ ! -w "$libexecdir" ]; then
+    say "$libexecdir is not writable: this is for root" >&2
+    exit 1
+fi
 
 rm -f "$libexecdir/mod_qos_rs.so" "$sysconfdir/mods-available/qos_rs.load" \
     "$sysconfdir/mods-available/qos_rs.conf.new"
@@ -28,6 +32,11 @@ for name in qosctl qostally qslog; do
 done
 for page in docs/man/*.1; do
     rm -f "$prefix/share/man/man1/${page##*/}"
+done
+# Directories that nobody else has put anything into.
+for directory in bash-completion/completions bash-completion zsh/site-functions zsh fish/vendor_completions.d fish \
+    man/man1; do
+    rmdir "$prefix/share/$directory" 2>/dev/null || true
 done
 conf=$sysconfdir/mods-available/qos_rs.conf
 if [ ! -e "$conf" ] || cmp -s apache-conf/qos_rs.conf "$conf"; then
