@@ -297,12 +297,14 @@ fn own<T>(pool: Option<Pool>, value: T) -> *mut c_void {
 /// # Safety
 /// `vector` is null or a configuration vector of httpd's, made after this module was loaded.
 pub unsafe fn look(vector: *mut httpd::ap_conf_vector_t) -> *mut c_void {
-    // SAFETY: httpd sets the number when it loads the module, before it makes any vector.
-    let index = unsafe { (&raw const crate::qos_module.module_index).read() };
-    match usize::try_from(index) {
-        // SAFETY: a vector has a pointer for each loaded module, by its number.
-        Ok(index) if !vector.is_null() => unsafe { *vector.cast::<*mut c_void>().add(index) },
-        _ => null_mut(),
+    if vector.is_null() {
+        return null_mut();
+    }
+    // SAFETY: httpd sets the number when it loads the module, before it makes any vector; a vector has a
+    // pointer for each loaded module, by its number.
+    unsafe {
+        let index = (&raw const crate::qos_module.module_index).read();
+        *vector.cast::<*mut c_void>().offset(index as isize)
     }
 }
 

@@ -24,6 +24,7 @@ use crate::rules::{
     response_variable, serialize, server, set_env_if_plus, variable, vip_session,
 };
 use crate::store::children::Record;
+use crate::store::loans::Purse;
 use crate::store::marks::Standing;
 use crate::store::recent::Denied;
 use crate::store::rules::Outcome;
@@ -417,9 +418,26 @@ pub fn answered(_rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Fact
 
 /// A request is logged (step L, R9): what its response made of it is counted.
 pub fn finish(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts, is_aborted: bool) {
+    exchange.connection.marks.set(Marks::REQUEST_SEEN);
+    let is_counted = exchange.known.client.is_some();
+    if rules.policy.wants.finish || rules.location.is_some() || is_counted {
+        count_response(rules, exchange, facts, is_aborted);
+    }
+    // L.7 what the request holds is given back.
+    exchange.moment.store.give_all(exchange.purse, exchange.moment.now);
+    if exchange.connection.is_vip {
+        exchange.add_letter(Letter::Vip);
+    }
+}
+
+fn count_response(
+    rules: Rules<'_>,
+    exchange: &mut Exchange<'_>,
+    facts: &mut Facts,
+    is_aborted: bool,
+) {
     let policy = rules.policy;
     let marks = &exchange.connection.marks;
-    marks.set(Marks::REQUEST_SEEN);
     if is_aborted && policy.variable.on_broken && !marks.has(Marks::REFUSED) {
         marks.set(Marks::BROKEN);
         exchange.add_letter(Letter::Aborted);
@@ -439,17 +457,17 @@ pub fn finish(rules: Rules<'_>, exchange: &mut Exchange<'_>, facts: &mut Facts, 
     allow_by_event(rules, exchange);
     data_rate::end(&policy.data_rate, &exchange.moment, exchange.connection, &mut facts.data_rate);
     client_preference::finish(&policy.client_preference, exchange);
-    // L.7 what the request holds is given back.
     request_limit::finish(exchange, &facts.request_limit);
     let held = exchange.known.client_row.take();
     if let Some(row) = held.filter(|row| exchange.connection.client_row != Some(*row)) {
         let end = client_event_limit::worth(limits, &exchange.moment, row);
         client_identity::release(exchange, row, end);
     }
-    exchange.moment.store.give_all(exchange.purse, exchange.moment.now);
-    if exchange.connection.is_vip {
-        exchange.add_letter(Letter::Vip);
-    }
+}
+
+/// Tells whether [`release`] has anything to do. A request that was logged has given back all.
+pub fn owes(purse: &Purse, facts: &Facts) -> bool {
+    !purse.is_empty() || data_rate::is_begun(&facts.data_rate)
 }
 
 /// The request's memory ends, whether it was logged or not: what it still holds is given back.

@@ -239,6 +239,8 @@ pub struct Wants {
     pub fix_up_user: bool,
     /// When the head of the response goes out.
     pub respond: bool,
+    /// When it is logged.
+    pub finish: bool,
 }
 
 impl Wants {
@@ -258,6 +260,15 @@ impl Wants {
                 || policy.connection_limit.close_above.is_some()
                 || policy.connection_variable.wants_response()
                 || policy.vip_session.wants_response(),
+            finish: logs
+                || allows
+                || policy.request_variable.sets_again()
+                || policy.client_limit.reads_when_logged()
+                || policy.client_event_limit.is_on()
+                || policy.data_rate.rule.is_some()
+                || policy.client_preference.preference.is_some()
+                || policy.request_limit.has_rules()
+                || policy.variable.on_broken,
         }
     }
 }

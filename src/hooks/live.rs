@@ -61,8 +61,8 @@ impl Live {
     }
 
     /// Returns what was learned of the request so far.
-    pub fn known(&self) -> Known {
-        self.state().known
+    pub fn known(&self) -> &Known {
+        &self.state().known
     }
 
     /// Tells whether it has a turn that others may wait for.
@@ -79,6 +79,11 @@ impl Live {
     /// Returns what the families keep for it.
     pub fn facts(&self) -> &Facts {
         &self.state().facts
+    }
+
+    fn owes(&self) -> bool {
+        let State { purse, facts, .. } = self.state();
+        phases::owes(purse, facts)
     }
 
     /// Looks at the clock. The phases from a request's first to its content follow each other at once, so
@@ -142,12 +147,11 @@ unsafe extern "C" fn end(data: *mut c_void) -> crate::ffi::bindings::apr_status_
         // SAFETY: registered with the request itself, whose memory lives until its pool's cleanups are over,
         // and so do its connection and, for a stream, the primary one.
         let Some(mut live) = (unsafe { Live::of(request) }) else { return };
-        live.renew();
-        live.run(|rules, exchange, facts| {
-            phases::release(rules, exchange, facts);
-            // What they own on the heap goes with them: the pool does not know of it.
-            *facts = Facts::default();
-        });
+        const { assert!(!core::mem::needs_drop::<Facts>()) } // the pool would not drop them
+        if live.owes() {
+            live.renew();
+            live.run(phases::release);
+        }
     });
     0
 }

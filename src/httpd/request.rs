@@ -216,7 +216,7 @@ impl Request {
     }
 
     /// Puts our state into the request, the first of its chain. `end` is called with the request when its
-    /// pool ends, and clears the state, so that nothing of it is left on the heap.
+    /// pool ends, so that nothing stays on loan, and nothing on the heap.
     pub fn place(
         self,
         state: State,

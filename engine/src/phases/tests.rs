@@ -1,6 +1,8 @@
 use super::*;
+use crate::rules::Bound;
 use crate::store::layout::{Layout, PrivateMemory};
 use crate::testing::{LIMITS, View, World};
+use core::ffi::CStr;
 
 /// The worked example of the specification (client.md, `3 4`).
 #[test]
@@ -203,5 +205,30 @@ fn who_left_while_the_server_kept_him_waiting_is_not_served_and_not_blamed() {
             assert_eq!(world.told(), [line]);
             assert!(world.connect("10.0.0.1").is_some(), "it is not blocked for it");
         }
+    }
+}
+
+#[test]
+fn what_a_request_does_when_it_is_logged_is_known_beforehand() {
+    const LIMITS: &str = "QS_SrvMaxConnPerIP 9\nQS_ClientEventBlockCount 9 600";
+    for (lines, is_used, wants) in [
+        (LIMITS, false, false),
+        (LIMITS, true, true),
+        ("QS_SrvMaxConnPerIP 9", true, false),
+        ("QS_ClientEventLimitCount 5 60 QS_Limit", false, true),
+        ("QS_SetEnvIfStatus BrokenConnection QS_Block", false, true),
+        ("QS_SrvMinDataRate 100", false, true),
+        ("QS_ClientPrefer 80", false, true),
+        ("QS_LocRequestLimit /a 5", false, true),
+        ("QS_SetEnvIf A B C=1", false, true),
+        ("QS_LogEnv on", false, true),
+    ] {
+        let mut world = World::new(lines);
+        let store = World::store(&world.memory);
+        let used = |_: &CStr| is_used;
+        let bound =
+            Bound { store: &store, generation: 2, server: 1, is_used: &used, is_set_early: &used };
+        world.policy.bind(&bound).expect("room");
+        assert_eq!(world.policy.wants.finish, wants, "{lines}");
     }
 }

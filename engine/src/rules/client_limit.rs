@@ -42,6 +42,7 @@ pub struct Policy {
     /// `QS_ClientEventBlockCount` is configured: events do block.
     counts_events: bool,
     reads_early: bool,
+    reads_late: bool,
     reads_decrement: bool,
 }
 
@@ -129,6 +130,7 @@ impl Policy {
             exempt: settings.exempt.clone(),
             counts_events: block.is_some(),
             reads_early: true,
+            reads_late: true,
             reads_decrement: true,
         }
     }
@@ -144,10 +146,16 @@ impl Policy {
         self.counts_events
     }
 
-    /// Asks only for variables that can be set at all. What a response sets is asked for in any case.
+    /// Asks only for variables that can be set at all.
     pub fn bind(&mut self, is_used: &dyn Fn(&CStr) -> bool, is_set_early: &dyn Fn(&CStr) -> bool) {
         self.reads_early = is_set_early(BLOCK);
+        self.reads_late = is_used(BLOCK);
         self.reads_decrement = is_used(BLOCK_DECREMENT);
+    }
+
+    /// Tells whether anything of a request can count when it is logged.
+    pub fn reads_when_logged(&self) -> bool {
+        self.block.is_some() && (self.reads_late || self.reads_decrement)
     }
 
     /// Finds where outcomes are counted.
@@ -309,7 +317,9 @@ pub fn finish(policy: &Policy, exchange: &mut Exchange<'_>) {
         // Until when its row is worth keeping is settled when it is given back.
         row.block.subtract(points(value), moment.now, limit.span);
     }
-    count_event(&moment, limit, (row_id, row), request);
+    if policy.reads_late {
+        count_event(&moment, limit, (row_id, row), request);
+    }
 }
 
 /// Counts one block event that the connection itself was.

@@ -376,6 +376,11 @@ pub fn end(policy: &Policy, moment: &Moment<'_>, connection: &Connection, facts:
     }
 }
 
+/// Tells whether a request's connection is still at work on it.
+pub fn is_begun(facts: &Facts) -> bool {
+    facts.is_begun
+}
+
 /// The request's memory ends, and it was not logged.
 pub fn release(policy: &Policy, moment: &Moment<'_>, connection: &Connection, facts: &mut Facts) {
     if facts.is_begun {

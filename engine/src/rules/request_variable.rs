@@ -224,6 +224,11 @@ impl Policy {
     pub fn logs(&self) -> bool {
         self.logs
     }
+
+    /// Tells whether it sets variables again when a request is logged.
+    pub fn sets_again(&self) -> bool {
+        !self.here.conditions.is_empty()
+    }
 }
 
 /// Sets what the query and other variables ask for, before the request is judged (I.6).
@@ -232,7 +237,7 @@ pub fn set(policy: &Policy, location: Option<&LocationSettings>, exchange: &mut 
     for query in &policy.here.queries {
         query.apply(exchange);
     }
-    for query in location.iter().flat_map(|location| &location.queries) {
+    for query in location.map_or(&[][..], |location| &location.queries) {
         query.apply(exchange);
     }
     set_by_conditions(policy, location, exchange);
@@ -254,7 +259,7 @@ fn set_by_conditions(policy: &Policy, location: Option<&Everywhere>, exchange: &
     for condition in &policy.here.conditions {
         condition.apply(exchange);
     }
-    for condition in location.iter().flat_map(|location| &location.conditions) {
+    for condition in location.map_or(&[][..], |location| &location.conditions) {
         condition.apply(exchange);
     }
 }

@@ -50,25 +50,31 @@ impl Sheet {
 #[derive(Debug, Default)]
 pub struct Purse {
     first: Option<Place>,
-    /// Further sheets. Allocated for requests with more units than a sheet has.
-    more: Vec<Place>,
-    /// Leases for which there was no sheet: like `more`, hardly ever allocated.
+    /// Allocated for requests with more units than a sheet has, or for which there was no sheet.
+    more: Option<Box<More>>,
+}
+
+#[derive(Debug, Default)]
+struct More {
+    sheets: Vec<Place>,
+    /// Leases for which there was no sheet.
     own: Vec<LeaseWord>,
 }
 
 impl Purse {
     /// Tells whether nothing is on loan, and nothing was since all was given back.
     pub fn is_empty(&self) -> bool {
-        self.first.is_none() && self.own.is_empty()
+        self.first.is_none() && self.more.is_none()
     }
 
     /// Returns all leases, free ones included.
     fn words<'p>(&'p self, children: &'p Children<'_>) -> impl Iterator<Item = &'p LeaseWord> {
-        let sheets = self.first.iter().chain(&self.more);
+        let more = self.more.as_deref();
+        let sheets = self.first.iter().chain(more.into_iter().flat_map(|more| &more.sheets));
         sheets
             .filter_map(|place| children.sheets.get(*place))
             .flat_map(Sheet::words)
-            .chain(&self.own)
+            .chain(more.into_iter().flat_map(|more| &more.own))
     }
 
     /// Finds a lease that is free, or comes by one.
@@ -81,11 +87,15 @@ impl Purse {
         if !self.words(children).any(|word| is_free(&word)) {
             match (children.sheets.take(child), self.first) {
                 (Some(sheet), None) => self.first = Some(sheet),
-                (Some(sheet), Some(_)) => self.more.push(sheet),
-                (None, _) => self.own.push(LeaseWord::default()),
+                (Some(sheet), Some(_)) => self.more().sheets.push(sheet),
+                (None, _) => self.more().own.push(LeaseWord::default()),
             }
         }
         self.words(children).find(is_free)
+    }
+
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
     }
 
     /// Finds a lease that stands for this unit.
@@ -159,12 +169,11 @@ impl Store<'_> {
             }
         }
         // Last, when none of their words says anything any more.
-        for place in purse.first.take().into_iter().chain(purse.more.drain(..)) {
+        // Nothing stays on the heap: a purse in httpd's memory is forgotten without being dropped.
+        let more = purse.more.take().map_or_else(Vec::new, |more| more.sheets);
+        for place in purse.first.take().into_iter().chain(more) {
             self.children.sheets.give(place);
         }
-        // Not `clear`: a purse in httpd's memory is forgotten without being dropped.
-        purse.more = Vec::new();
-        purse.own = Vec::new();
     }
 }
 
