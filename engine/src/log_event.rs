@@ -111,6 +111,13 @@ pub struct Details<'a> {
     pub country: Option<Country>,
 }
 
+/// Counts a denial. The end of a series of them is none.
+pub fn count(event: &LogEvent, denial: Denial, totals: &Totals<'_>) {
+    if event.is_counted && denial != Denial::Previously {
+        totals.count(event.number);
+    }
+}
+
 /// Writes a denial and counts it. The only place where such a line is put together.
 pub fn denial(
     event: &LogEvent,
@@ -119,9 +126,7 @@ pub fn denial(
     totals: &Totals<'_>,
     sink: &mut dyn LogSink,
 ) {
-    if event.is_counted && denial != Denial::Previously {
-        totals.count(event.number);
-    }
+    count(event, denial, totals);
     if details.fold == Fold::Silent {
         return;
     }

@@ -142,8 +142,8 @@ fn judge(
         geo::judge(&policy.geo, moment, connection),
         connection_limit::judge_server(limits, moment, connection),
     ];
-    for violation in violations.into_iter().flatten() {
-        if enforce(policy, moment, connection.peer, &violation, None, sink) == Verdict::Close {
+    for violation in violations.iter().flatten() {
+        if enforce(policy, moment, connection.peer, violation, None, sink) == Verdict::Close {
             return Verdict::Close;
         }
     }
@@ -661,6 +661,10 @@ fn write(
     request: Option<&mut dyn RequestView>,
     sink: &mut dyn LogSink,
 ) {
+    // Most refusals of who does not give up: nothing has to be looked up for what is not written.
+    if violation.fold == log_event::Fold::Silent {
+        return log_event::count(violation.event, denial, &moment.store.totals);
+    }
     let details = Details {
         rule: format_args!("{}", violation.words),
         fold: violation.fold,
@@ -670,9 +674,7 @@ fn write(
         country: violation.country,
     };
     log_event::denial(violation.event, denial, &details, &moment.store.totals, sink);
-    if violation.fold != log_event::Fold::Silent {
-        remember(moment, violation.event, denial, details.client);
-    }
+    remember(moment, violation.event, denial, details.client);
 }
 
 /// Remembers for the status page what was just told of.

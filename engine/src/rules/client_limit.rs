@@ -168,7 +168,7 @@ impl Policy {
 
 /// Tells whether an address is never refused; `text` is the address as httpd writes it.
 pub fn is_exempt(policy: &Policy, peer: Peer, text: &dyn AsRef<str>) -> bool {
-    exempt::contains(&policy.exempt, peer.0, text)
+    !policy.exempt.is_empty() && exempt::contains(&policy.exempt, peer.0, text)
 }
 
 /// What a look at a blocked, or no longer blocked, client gives.

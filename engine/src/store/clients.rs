@@ -369,7 +369,9 @@ impl<'a> Clients<'a> {
         Some(Held { row: RowId(found.row), connections })
     }
 
-    /// Prepares a row for `tag` and publishes it, or fails where another child was faster.
+    /// Prepares a row for `tag` and publishes it, or fails where another child was faster. By itself, so
+    /// that who is known does not pay for what a newcomer needs.
+    #[inline(never)]
     fn make(
         &self,
         tag: u64,
@@ -686,14 +688,16 @@ fn sip_hash<const C: usize, const D: usize, const N: usize>(key: [u64; 2], words
         k0 ^ 0x6c79_6765_6e65_7261,
         k1 ^ 0x7465_6462_7974_6573,
     ];
-    // The last word of the original carries the length in its top octet.
-    for word in words.into_iter().chain([(N as u64 * 8) << 56]) {
+    let mut absorb = |word| {
         v[3] ^= word;
         for _ in 0..C {
             v = sip_round(v);
         }
         v[0] ^= word;
-    }
+    };
+    words.into_iter().for_each(&mut absorb);
+    // The last word of the original carries the length in its top octet.
+    absorb((N as u64 * 8) << 56);
     v[2] ^= 0xff;
     for _ in 0..D {
         v = sip_round(v);
