@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod http;
 pub mod qosctl;
 pub mod qostally;
 pub mod qslog;

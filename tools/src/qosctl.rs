@@ -82,7 +82,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<Outcome, Failure> {
-    let server = Server::new(cli);
+    let server = Server::new(cli)?;
     match &cli.command {
         Command::Status => status::once(&server, cli.json),
         Command::Top { once: true, .. } => status::top_once(&server, cli.json),

@@ -21,16 +21,21 @@ mod report;
 mod rows;
 mod tally;
 
+use crate::http::{self, Method, Url};
 use clap::Parser;
 use cli::Cli;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 use tally::Tally;
 
 /// More than any status page; what fetched pages are cut at.
 const MOST: u64 = 1 << 30;
+
+/// A page that takes longer is not waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where syslog listens.
 const SYSLOG: &str = "/dev/log";
@@ -40,11 +45,14 @@ pub fn main() -> ExitCode {
     // Bad usage ends here, with 2.
     let cli = Cli::parse();
     let mut tally = Tally::default();
-    let mut is_bad = false;
+    let (mut is_bad, mut has_page) = (false, false);
     for (name, read) in inputs(&cli) {
-        if let Err(error) = read.and_then(|mut input| input::read(&mut input, &mut tally)) {
-            warn(&format!("{name}: {error}"));
-            is_bad = true;
+        match read.and_then(|mut input| input::read(&mut input, &mut tally)) {
+            Ok(is_page) => has_page |= is_page,
+            Err(error) => {
+                warn(&format!("{name}: {error}"));
+                is_bad = true;
+            }
         }
     }
     if tally.skipped() > 0 {
@@ -52,13 +60,24 @@ pub fn main() -> ExitCode {
     }
     if tally.is_empty() {
         warn("nothing in it can be read as an address");
+        if has_page {
+            warn(
+                "of status pages those with a table of workers name clients (ExtendedStatus On), and '?auto&option=ip'",
+            );
+        }
         is_bad = true;
     }
     let found = tally.found(cli.min, cli.prefix4, cli.prefix6);
     let text = if cli.json { report::json(&found, &cli, &tally) } else { report::text(&found) };
     let mut out = std::io::stdout().lock();
-    // Nobody reads on: then there is nobody to tell, either.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Nobody reads on: then there is nobody to tell, either.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            warn(&format!("stdout: {error}"));
+            is_bad = true;
+        }
+        _ => {}
+    }
     if cli.syslog
         && let Err(error) = report::to_syslog(&found, Path::new(SYSLOG))
     {
@@ -76,7 +95,7 @@ type Input = Box<dyn BufRead>;
 
 /// Opens one input after the other, by its name.
 fn inputs(cli: &Cli) -> impl Iterator<Item = (String, std::io::Result<Input>)> {
-    let urls = cli.url.iter().map(|url| (url.clone(), fetch(url)));
+    let urls = cli.url.iter().map(|url| (url.to_string(), fetch(url)));
     let is_by_default = cli.files.is_empty() && cli.url.is_none();
     let standard = is_by_default.then(|| Path::new("-"));
     let files = cli.files.iter().map(|path| path.as_path()).chain(standard).map(|path| {
@@ -89,18 +108,17 @@ fn inputs(cli: &Cli) -> impl Iterator<Item = (String, std::io::Result<Input>)> {
     urls.chain(files)
 }
 
-fn fetch(url: &str) -> std::io::Result<Input> {
+fn fetch(url: &Url) -> std::io::Result<Input> {
     let agent = concat!("qostally/", env!("CARGO_PKG_VERSION"));
-    let request = minreq::get(url).with_header("User-Agent", agent).with_timeout(30);
-    let response = request
-        .with_follow_redirects(false)
-        .send_lazy()
-        .map_err(|error| std::io::Error::other(error.to_string()))?;
-    if response.status_code != 200 {
-        let status = response.status_code;
-        return Err(std::io::Error::other(format!("the server answered with status {status}")));
+    let answer = http::ask(Method::Get, url, agent, PATIENCE)?;
+    match answer.status {
+        200 => Ok(Box::new(BufReader::new(answer.take(MOST)))),
+        status @ 300..400 => {
+            let text = format!("the server answered with status {status}: the page is elsewhere");
+            Err(std::io::Error::other(text))
+        }
+        status => Err(std::io::Error::other(format!("the server answered with status {status}"))),
     }
-    Ok(Box::new(BufReader::new(response.take(MOST))))
 }
 
 /// Writes a remark.

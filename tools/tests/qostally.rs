@@ -63,6 +63,37 @@ fn what_it_ends_with_says_how_it_went() {
     assert!(run("--version", b"").1.starts_with("qostally "));
 }
 
+/// The script that waits for exit code 0 must not take a full disk for nobody.
+#[test]
+fn what_cannot_be_written_is_told() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qostally"));
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux");
+    command.args(["--min", "1"]).stdin(Stdio::piped()).stdout(full).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it runs");
+    child.stdin.take().expect("a pipe").write_all(b"::1\n").expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(error.starts_with("qostally: stdout: No space left"), "{error}");
+}
+
+#[test]
+fn a_page_that_names_no_client_is_told_from_other_text() {
+    let hint = "of status pages those with a table of workers name clients";
+    for page in [
+        // Without ExtendedStatus, with ?notable, as lynx has it, and mod_status' own ?auto.
+        &b"<html><h1>Apache Server Status for a (via ::1)</h1><dl><dt>1 requests</dt></dl><pre>_W.</pre>"[..],
+        b"<html><b>Server 0-0</b> (1): 0|1|1 [<b>_</b>]<br /><i>127.0.0.1 {GET / HTTP/1.1}</i>",
+        b"               Apache Server Status for a (via 127.0.0.1)\n\n   Server MPM: event\n_W.\n",
+        b"localhost\nServerVersion: Apache/2.4.62\nTotal Accesses: 3\nScoreboard: _W.\n",
+    ] {
+        let (code, out, error) = run("--min 1", page);
+        assert_eq!((code, out.as_str()), (2, ""), "{error}");
+        assert!(error.contains(hint), "{error}");
+    }
+    assert!(!run("--min 1", b"_W.\n").2.contains(hint));
+}
+
 #[test]
 fn several_files_of_different_kinds_are_counted_together() {
     let page = b"<html><table><tr><th>Srv</th><th>Client</th></tr>\

@@ -1,5 +1,6 @@
 //! The words of the command line. The man pages and the completions are made of them.
 
+use crate::http::Url;
 use clap::{Parser, Subcommand};
 use std::net::IpAddr;
 
@@ -81,13 +82,10 @@ pub enum Command {
     },
 }
 
-fn url(text: &str) -> Result<String, String> {
-    let rest = text.strip_prefix("http://").ok_or("it begins with http://, there is no TLS")?;
-    if rest.is_empty() || rest.starts_with('/') {
-        return Err("a host is missing".to_owned());
-    }
-    if !text.bytes().all(|octet| octet.is_ascii_graphic()) || text.contains(['?', '#']) {
-        return Err("neither blanks, nor a query, nor a fragment may stand in it".to_owned());
+fn url(text: &str) -> Result<String, &'static str> {
+    Url::parse(text)?;
+    if text.contains(['?', '#']) {
+        return Err("neither a query nor a fragment may stand in it");
     }
     Ok(text.trim_end_matches('/').to_owned())
 }

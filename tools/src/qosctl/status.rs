@@ -60,7 +60,8 @@ fn show(
     if !is_terminal {
         return say(&format!("{}\n\n", lines.join("\n")));
     }
-    let head = format!("{}, every {interval} s, end with Ctrl-C", printable(server.url()));
+    let head =
+        format!("{}, every {interval} s, end with Ctrl-C", printable(&server.url().to_string()));
     let mut frame = format!("\x1b[?7l\x1b[H{head}\x1b[K\n");
     for line in lines {
         frame.push_str(line);

@@ -18,14 +18,17 @@ enum Kind {
     Lines,
 }
 
-/// Reads an input to its end.
-pub fn read(input: &mut dyn BufRead, tally: &mut Tally) -> Result<()> {
+/// Reads an input to its end; returns whether it was a status page.
+pub fn read(input: &mut dyn BufRead, tally: &mut Tally) -> Result<bool> {
     let mut beginning = Vec::new();
     input.take(BEGINNING as u64).read_to_end(&mut beginning)?;
-    let kind = kind(&beginning);
+    // What editors of other systems put before a text.
+    let beginning = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&beginning);
+    let kind = kind(beginning);
     let mut whole = Cursor::new(beginning).chain(input);
     if kind == Kind::Html {
-        return page::read(&mut whole, tally);
+        page::read(&mut whole, tally)?;
+        return Ok(true);
     }
     let mut rows = Rows::default();
     lines::each(&mut whole, &mut |line| {
@@ -34,7 +37,7 @@ pub fn read(input: &mut dyn BufRead, tally: &mut Tally) -> Result<()> {
         }
     })?;
     rows.end(tally);
-    Ok(())
+    Ok(kind == Kind::Report)
 }
 
 /// Finds out by what stands at the beginning of lines: there no client can write what it likes.
@@ -121,6 +124,8 @@ mod tests {
         assert_eq!(tally(""), (String::new(), 0));
         assert_eq!(tally("\n\n \n"), (String::new(), 0));
         assert_eq!(tally("192.0.2.1"), ("192.0.2.1 1".to_owned(), 0), "no line end");
+        assert_eq!(tally("\u{feff}::1\n\u{feff}::1\n"), ("::1 1".to_owned(), 1), "once");
+        assert_eq!(tally("fe80::7%eth0 - - [x] \"GET /\"\n"), ("fe80::7 1".to_owned(), 0));
     }
 
     #[test]

@@ -23,7 +23,7 @@ impl Who {
             Some(_) => return None,
             None => (word, None),
         };
-        let address = address.parse::<IpAddr>().ok()?.to_canonical();
+        let address = ip(address)?;
         let whole = Who::of(address);
         let bits = bits.unwrap_or(whole.bits);
         (bits <= whole.bits).then(|| whole.cut(bits))
@@ -35,12 +35,12 @@ impl Who {
             let word = std::str::from_utf8(word).ok()?;
             let address = match word.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
                 Some((address, port)) => {
-                    let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_number);
-                    address.parse::<Ipv6Addr>().ok().filter(|_| is_port).map(IpAddr::V6)
+                    let is_end = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+                    ip(address).filter(|_| is_end && address.contains(':'))
                 }
                 None => {
                     let (address, port) = word.split_once(':')?;
-                    address.parse::<Ipv4Addr>().ok().filter(|_| is_number(port)).map(IpAddr::V4)
+                    address.parse::<Ipv4Addr>().ok().filter(|_| is_port(port)).map(IpAddr::V4)
                 }
             };
             address.map(|address| Who::of(address.to_canonical()))
@@ -73,8 +73,19 @@ impl Who {
     }
 }
 
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit())
+/// Reads an address. The zone of a link-local one, `fe80::1%eth0`, says on which wire it is, not who.
+fn ip(text: &str) -> Option<IpAddr> {
+    let Some((address, zone)) = text.split_once('%') else {
+        return Some(text.parse::<IpAddr>().ok()?.to_canonical());
+    };
+    let is_zone =
+        zone.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"._-".contains(&octet));
+    let address = address.parse::<Ipv6Addr>().ok()?;
+    (is_zone && !zone.is_empty()).then_some(IpAddr::V6(address))
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|digit| digit.is_ascii_digit()) && text.parse::<u16>().is_ok()
 }
 
 impl fmt::Display for Who {
@@ -189,7 +200,6 @@ mod tests {
             "::1/129",
             "1.2.3.4:80",
             "[::1]",
-            "fe80::1%eth0",
             "1.2.3.4/8/8",
             "\u{e9}",
             "0-0",
@@ -201,11 +211,27 @@ mod tests {
             ("[2001:db8::1]:443", "2001:db8::1"),
             ("[::ffff:192.0.2.7]:1", "192.0.2.7"),
             ("[::1]", "::1"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("fe80::1%br-0.7", "fe80::1"),
+            ("[fe80::1%2]:65535", "fe80::1"),
         ] {
             let found = Who::parse_with_port(word.as_bytes()).map(|who| who.to_string());
             assert_eq!(found.as_deref(), Some(shown));
         }
-        for word in ["192.0.2.7:", "192.0.2.7:x", "[::1]x", "[::1]:", "[1.2.3.4]:80", "::1]:80"] {
+        for word in [
+            "192.0.2.7:",
+            "192.0.2.7:x",
+            "192.0.2.7:65536",
+            "192.0.2.7:+1",
+            "[::1]x",
+            "[::1]:",
+            "[1.2.3.4]:80",
+            "::1]:80",
+            "fe80::1%",
+            "fe80::1%a b",
+            "1.2.3.4%lo",
+            "fe80::1%<",
+        ] {
             assert_eq!(Who::parse_with_port(word.as_bytes()), None, "{word:?}");
         }
         assert_eq!(Who::parse(b"\xff\xfe"), None);
