@@ -115,8 +115,12 @@ pub enum Aspect {
     Path,
     /// Path and query as the client sent them.
     RawUri,
-    /// The query, as the client sent it; `None` when there is none.
+    /// The query, undecoded; `None` when there is none.
     Query,
+    /// The path that the client asked for, decoded once and normalised, whatever mod_rewrite has made of it.
+    SentPath,
+    /// The query that the client sent, in the same way.
+    SentQuery,
     /// The client's name, or its address where it has none or nobody looked it up.
     RemoteHost,
     /// The client's address, as mod_remoteip resolved it.

@@ -294,7 +294,7 @@ pub const SETTING_LATE: [&str; 4] =
 
 /// What an error document, or any target of an internal redirect, takes over from where it came from, and
 /// gives back where it is set there (variables.md 6).
-const INHERITED: [&CStr; 18] = [
+pub const INHERITED: [&CStr; 18] = [
     c"QS_ErrorNotes",
     c"QS_Serialize",
     c"QS_SrvSerialize",

@@ -360,10 +360,14 @@ impl View {
     /// The request's path, query and raw form.
     pub fn at(mut self, path: &str, query: Option<&str>) -> View {
         let raw = query.map_or(path.to_owned(), |query| format!("{path}?{query}"));
-        self.aspects.insert(Aspect::Path, path.as_bytes().to_vec());
+        for aspect in [Aspect::Path, Aspect::SentPath] {
+            self.aspects.insert(aspect, path.as_bytes().to_vec());
+        }
         self.aspects.insert(Aspect::RawUri, raw.into_bytes());
         if let Some(query) = query {
-            self.aspects.insert(Aspect::Query, query.as_bytes().to_vec());
+            for aspect in [Aspect::Query, Aspect::SentQuery] {
+                self.aspects.insert(aspect, query.as_bytes().to_vec());
+            }
         }
         self
     }

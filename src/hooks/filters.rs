@@ -80,7 +80,7 @@ unsafe fn head(
         let Some(mut live) = (unsafe { Live::of(request) }) else { return };
         let scope = live.config().scope.get();
         live.renew();
-        let closes = live.run(|rules, exchange, facts| {
+        let closes = live.run_on_response(|rules, exchange, facts| {
             phases::respond(rules, exchange, facts, is_normal);
             is_normal && phases::closes_after_response(rules.policy, exchange, scope)
         });

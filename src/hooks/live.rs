@@ -4,7 +4,7 @@ use crate::config::ServerConfig;
 use crate::ffi::bindings::request_rec;
 use crate::ffi::guard::{Callback, guard};
 use crate::httpd::connection::{Connection, Tracked};
-use crate::httpd::request::{Place, Request, State};
+use crate::httpd::request::{Place, Request, State, View};
 use crate::shm::child;
 use crate::shm::segment::{self, Shared};
 use core::ffi::c_void;
@@ -99,6 +99,22 @@ impl Live {
         &mut self,
         phase: impl FnOnce(Rules<'_>, &mut Exchange<'_>, &mut Facts) -> T,
     ) -> T {
+        self.run_with(self.request.view(), phase)
+    }
+
+    /// Runs the phase in which a response begins.
+    pub fn run_on_response<T>(
+        &mut self,
+        phase: impl FnOnce(Rules<'_>, &mut Exchange<'_>, &mut Facts) -> T,
+    ) -> T {
+        self.run_with(self.request.view_of_response(), phase)
+    }
+
+    fn run_with<T>(
+        &mut self,
+        mut view: View,
+        phase: impl FnOnce(Rules<'_>, &mut Exchange<'_>, &mut Facts) -> T,
+    ) -> T {
         let mut state = self.state;
         // SAFETY: the state lives in the request's pool; one thread works on a request, phases do not call
         // back into httpd's hooks, and nobody else keeps a reference to it.
@@ -106,7 +122,6 @@ impl Live {
         let child = child::this();
         let moment = Moment { now: place.now, store: &place.shared.store, child: &child };
         let location = self.request.location().filter(|location| !location.is_empty());
-        let mut view = self.request.view();
         let mut sink = self.request;
         let mut exchange = Exchange {
             moment,

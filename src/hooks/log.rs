@@ -7,7 +7,7 @@ use crate::httpd::connection::{Connection, Text};
 use core::ffi::{CStr, c_int};
 use qos_engine::context::MAX_LETTERS;
 use qos_engine::phases;
-use qos_engine::rules::{Policy, publication};
+use qos_engine::rules::{INHERITED, Policy, publication};
 
 const DECLINED: c_int = httpd::DECLINED;
 
@@ -17,10 +17,18 @@ pub unsafe extern "C" fn log_transaction(request: *mut request_rec) -> c_int {
         // SAFETY: httpd's argument, alive while the hook runs.
         let Some(mut live) = (unsafe { Live::of(request) }) else { return DECLINED };
         let request = live.request;
-        // An internally redirected request is logged with the variables of its last part.
+        // An internally redirected request is logged with the variables of its last part. What concerns the
+        // client counts wherever it was set, but not what conditions make of an error document's URL.
         let last = request.last();
         let was_redirected = last.as_ptr() != request.as_ptr();
         if was_redirected {
+            for name in INHERITED {
+                if request.own_variable(name).is_none()
+                    && let Some(value) = request.later_variable(name)
+                {
+                    request.set_copied(name, value);
+                }
+            }
             for name in live.rules().policy.inherited() {
                 if let (Some(value), None) = (request.own_variable(name), last.own_variable(name)) {
                     last.set_copied(name, value);

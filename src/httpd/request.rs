@@ -238,6 +238,18 @@ impl Request {
         lookup(self.record().subprocess_env, name)
     }
 
+    /// Returns a variable of what this request was redirected to, the first that has it.
+    pub fn later_variable(&self, name: &CStr) -> Option<&CStr> {
+        let mut part = self.next();
+        while let Some(request) = part {
+            if let Some(value) = lookup(request.record().subprocess_env, name) {
+                return Some(value);
+            }
+            part = request.next();
+        }
+        None
+    }
+
     /// Sets a variable to a number that lives as long as the request's connection.
     pub fn set_lasting<const N: usize>(self, name: &'static CStr, value: &Text<N>) {
         // SAFETY: the request's table; name is static, the caller's value outlives the request and ends
@@ -362,7 +374,18 @@ impl Request {
 
     /// Returns what the engine sees.
     pub fn view(self) -> View {
-        View { request: self, id: None }
+        View { request: self, origin: None, id: None }
+    }
+
+    /// The same for the response: what that sets is set for what the client sent, too, which is what rules
+    /// look at when the request is logged.
+    pub fn view_of_response(self) -> View {
+        let mut first = self;
+        while let Some(earlier) = first.previous() {
+            first = earlier;
+        }
+        let origin = (first.as_ptr() != self.as_ptr() && first.main().is_none()).then_some(first);
+        View { origin, ..self.view() }
     }
 }
 
@@ -386,9 +409,11 @@ fn lookup<'a>(table: *mut apr_table_t, name: &CStr) -> Option<&'a CStr> {
     }
 }
 
-/// A request with the chain of redirects behind it: a variable counts wherever in the chain it is set.
+/// A request, as the engine sees it.
 pub struct View {
     request: Request,
+    /// What the client sent, if this was redirected to and shares with it what is set.
+    origin: Option<Request>,
     id: Option<String>,
 }
 
@@ -416,14 +441,7 @@ impl View {
 
 impl RequestView for View {
     fn variable(&self, name: &CStr) -> Option<&[u8]> {
-        let mut request = Some(self.request);
-        while let Some(current) = request {
-            if let Some(value) = lookup(current.record().subprocess_env, name) {
-                return Some(value.to_bytes());
-            }
-            request = current.next();
-        }
-        None
+        lookup(self.record().subprocess_env, name).map(CStr::to_bytes)
     }
 
     fn set_variable(&mut self, name: &CStr, value: &[u8]) {
@@ -432,6 +450,10 @@ impl RequestView for View {
         unsafe {
             let name = self.copy(name.to_bytes());
             httpd::apr_table_setn(self.record().subprocess_env, name, value);
+        }
+        if let Some(origin) = self.origin {
+            // SAFETY: the value was just made.
+            origin.set_copied(name, unsafe { CStr::from_ptr(value) });
         }
         if name == c"QS_ErrorNotes" {
             // SAFETY: as above.
@@ -446,14 +468,14 @@ impl RequestView for View {
         unsafe {
             httpd::apr_table_setn(self.record().subprocess_env, name.as_ptr(), value.as_ptr());
         }
+        if let Some(origin) = self.origin {
+            origin.set_copied(name, value);
+        }
     }
 
-    /// Wherever in the chain it is set, as it is looked for.
     fn remove_variable(&mut self, name: &CStr) {
-        let mut request = Some(self.request);
-        while let Some(current) = request {
-            unset(current.record().subprocess_env, name);
-            request = current.next();
+        for request in [Some(self.request), self.origin].into_iter().flatten() {
+            unset(request.record().subprocess_env, name);
         }
     }
 
@@ -515,6 +537,8 @@ impl RequestView for View {
             Aspect::Path => record.uri,
             Aspect::RawUri => record.unparsed_uri,
             Aspect::Query => record.args,
+            Aspect::SentPath => record.parsed_uri.path,
+            Aspect::SentQuery => record.parsed_uri.query,
             // SAFETY: a live request; httpd looks the name up only where HostnameLookups says so.
             Aspect::RemoteHost => unsafe {
                 httpd::ap_get_useragent_host(

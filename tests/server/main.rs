@@ -34,6 +34,7 @@ mod geo;
 mod guide;
 mod http2;
 mod impatient_client;
+mod internal_redirect;
 mod loading;
 mod metrics;
 mod panic;

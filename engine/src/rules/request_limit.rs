@@ -290,7 +290,7 @@ impl Policy {
                 return found;
             }
         }
-        let path = exchange.request.aspect(Aspect::Path)?;
+        let path = exchange.request.aspect(Aspect::SentPath)?;
         self.locations.get(self.prefixes.longest(path)?)
     }
 }
@@ -330,8 +330,9 @@ fn first_match<'p, T>(
     exchange: &mut Exchange<'_>,
 ) -> Option<T> {
     let request = &*exchange.request;
-    let path = request.aspect(Aspect::Path)?;
-    let uri = Uri::new(request.aspect(Aspect::RawUri)?, path, request.aspect(Aspect::Query));
+    let path = request.aspect(Aspect::SentPath)?;
+    let query = request.aspect(Aspect::SentQuery);
+    let uri = Uri::new(request.aspect(Aspect::RawUri)?, path, query);
     let matched = |(pattern, owner)| match uri.matched_by(pattern) {
         Matched::No => None,
         Matched::Yes => Some((None, owner)),

@@ -285,7 +285,7 @@ impl Query {
 
     fn apply(&self, exchange: &mut Exchange<'_>) {
         let request = &*exchange.request;
-        let Some(query) = request.aspect(Aspect::Query) else { return };
+        let Some(query) = request.aspect(Aspect::SentQuery) else { return };
         match self.pattern.is_match(query) {
             Matched::No => {}
             Matched::Yes => {
