@@ -162,12 +162,16 @@ impl Users {
     }
 }
 
-/// Tells whether a RewriteRule makes the name of a variable of what it finds: `[E=$1:1]`.
+/// Tells whether a RewriteRule makes the name of a variable of what it finds: `[E=$1:1]`, `[env=$1:1]`.
 fn sets_any_name(words: &[u8]) -> bool {
-    words.windows(2).zip(2..).any(|(flag, end)| {
-        let name = words.get(end..).unwrap_or(b"");
-        let name = name.split(|octet| matches!(octet, b':' | b',' | b']')).next().unwrap_or(b"");
-        flag.eq_ignore_ascii_case(b"E=") && name.iter().any(|octet| matches!(octet, b'$' | b'%'))
+    [b"E=".as_slice(), b"env="].into_iter().any(|flag| {
+        words.windows(flag.len()).zip(flag.len()..).any(|(found, end)| {
+            let name = words.get(end..).unwrap_or(b"");
+            let name =
+                name.split(|octet| matches!(octet, b':' | b',' | b']')).next().unwrap_or(b"");
+            found.eq_ignore_ascii_case(flag)
+                && name.iter().any(|octet| matches!(octet, b'$' | b'%'))
+        })
     })
 }
 

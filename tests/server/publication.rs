@@ -14,9 +14,11 @@ fn blocks(httpd: &Httpd, path: &str) {
 }
 
 fn a_rewrite_rule_that_makes_up_a_name_is_heard(mpm: Mpm) {
-    let rule = "RewriteEngine on\nRewriteRule ^/set/(.*)$ - [E=$1:1]";
-    let httpd = Httpd::on(mpm).modules(&["rewrite"]).with(RULE).with(rule).start();
-    blocks(&httpd, "/set/QS_Block");
+    for flag in ["E", "env"] {
+        let rule = format!("RewriteEngine on\nRewriteRule ^/set/(.*)$ - [{flag}=$1:1]");
+        let httpd = Httpd::on(mpm).modules(&["rewrite"]).with(RULE).with(&rule).start();
+        blocks(&httpd, "/set/QS_Block");
+    }
 }
 
 fn a_file_in_a_directory_is_heard(mpm: Mpm) {
