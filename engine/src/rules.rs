@@ -32,7 +32,7 @@ pub mod unavailable;
 pub mod variable;
 pub mod vip_session;
 
-use crate::directive::{About, Arguments, InLocation, OfBaseServer, Place, Scope};
+use crate::directive::{About, Arguments, Arity, InLocation, OfBaseServer, Place, Scope};
 use crate::log_event::LogEvent;
 use crate::store::marks::wanted;
 use crate::store::rules::Finder;
@@ -212,6 +212,8 @@ pub fn set(
             "cannot occur within {place}, its context is: {}",
             about.scope.words()
         )))
+    } else if let (Arity::None, Some(word)) = (about.arity, arguments.words.first()) {
+        Err(Problem::word(word, "no argument"))
     } else {
         let result = set_at(index, settings, location, arguments);
         if result.is_ok() && arguments.place == Place::Location {

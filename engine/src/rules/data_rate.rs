@@ -178,13 +178,13 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
             arguments: c"<seconds>",
             arity: Arity::One,
             scope: Scope::BaseServer,
-            range: "2 to 3600",
+            range: "2 to 2147483647",
             default: "5",
             help: "Over how many seconds the data rate is measured.",
             spec: "connection.md Data rate",
         },
         set: |settings, arguments| {
-            settings.sample = Some(Seconds(number(arguments.first(), 2, 3600)?));
+            settings.sample = Some(Seconds(number(arguments.first(), 2, MAX_NUMBER)?));
             Ok(())
         },
         set_in_location: None,

@@ -10,7 +10,7 @@ use crate::store::owned;
 use crate::store::rules::{Finder, Outcome, Rules, Tally};
 use crate::store::unit::Unit;
 use crate::time::Seconds;
-use crate::values::{Capacity, Problem, seconds};
+use crate::values::{Capacity, seconds};
 use crate::verdict::{Restraint, Violation};
 use crate::waiting::{self, Places, Turn};
 use core::ffi::CStr;
@@ -79,10 +79,7 @@ pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[
                    all the same (event 068).",
             spec: "client.md QS_ClientSerialize",
         },
-        set: |settings, arguments| {
-            if let Some(word) = arguments.words.first() {
-                return Err(Problem::word(word, "no argument"));
-            }
+        set: |settings, _| {
             settings.by_client = true;
             Ok(())
         },

@@ -69,6 +69,10 @@ fn an_error_names_the_directive_the_word_and_what_is_allowed() {
         ("QS_SetEnvIfStatus 99 QS_Block", "'99'", "100 to 599"),
         ("QS_SetEnvIfStatus 404 QS_Block=x", "'QS_Block=x'", "number"),
         ("QS_SetEnvIfStatus 404 =x", "'=x'", "variable"),
+        ("QS_SrvDataRateOff on", "'on'", "no argument"),
+        ("QS_VipUser on", "'on'", "no argument"),
+        ("QS_VipIPUser off", "'off'", "no argument"),
+        ("QS_ClientSerialize on", "'on'", "no argument"),
     ] {
         let error = use_once(line, Place::BaseServer).expect_err(line);
         let name = line.split(' ').next().expect("name");

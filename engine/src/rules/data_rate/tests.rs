@@ -515,7 +515,7 @@ fn what_cannot_be_meant_is_refused() {
         ("QS_SrvSampleRate 0", "'0'"),
         ("QS_SrvSampleRate -5", "'-5'"),
         ("QS_SrvSampleRate 5s", "'5s'"),
-        ("QS_SrvSampleRate 3601", "'3601'"),
+        ("QS_SrvSampleRate 2147483648", "'2147483648'"),
         ("QS_SrvMinDataRateOffEvent VAR", "'VAR'"),
         ("QS_SrvMinDataRateOffEvent +", "'+'"),
         ("QS_SrvMinDataRateOffEvent -", "'-'"),
