@@ -336,9 +336,7 @@ pub fn finish(policy: &Policy, exchange: &mut Exchange<'_>) {
     }
     let class = if status == 304 { NOT_MODIFIED } else { class(exchange.request.content_type()) };
     contents.count(class, if class == HTML { 2 } else { 1 });
-    if policy.usual.is_none() {
-        clients.count_for_everybody(class);
-    }
+    clients.count_for_everybody(class);
     let usual = || policy.usual.or_else(|| usual_of(clients.contents_of_everybody()));
     let usual = if contents.activities() > ENOUGH { usual() } else { None };
     let judgement = match usual {

@@ -199,6 +199,9 @@ fn a_client_is_judged_by_what_it_asks_for() {
     }
     let expected = Standing { flags: 0x02, is_low: false, is_vip: false };
     assert_eq!(standing(&mut world, "192.0.2.1"), expected);
+    // Pages show what all clients ask for, also where that decides nothing.
+    let everybody = world.with(|_, moment, _| moment.store.clients.contents_of_everybody());
+    assert_eq!(everybody, [5, 5, 15, 0, 0]);
     // It changes its mind: the good mark goes, and later the bad one.
     let mut letters = String::new();
     for _ in 0..60 {
