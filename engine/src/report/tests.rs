@@ -82,7 +82,7 @@ b;localhost;0;QS_ClientPrefer;32[]: 4
 b;localhost;0;QS_LocRequestLimit;100[/app]: 0
 b;localhost;0;QS_LocRequestLimitMatch;4[\\.pdf$]: 0
 b;localhost;0;QS_CondLocRequestLimitMatch;3[^/c]: 0
-b;localhost;0;QS_EventRequestLimit;7[A=^x]: 0
+b;localhost;0;QS_EventRequestLimit;7[var=(A=^x)]: 0
 b;localhost;0;QS_SrvMaxConn;10[]: 4
 b;localhost;0;QS_SrvMaxConnClose;20[]: 4
 ";
@@ -124,6 +124,7 @@ fn each_kind_of_page_has_its_type_and_headers() {
     assert_eq!((icon.content_type, icon.headers.len()), ("image/x-icon", 1));
     assert_eq!(header(&icon, c"Cache-Control").as_deref(), Some("public, max-age=2592000"));
     assert_eq!(icon.body.get(..6), Some(&[0, 0, 1, 0, 1, 0][..]), "one icon");
+    assert_eq!(icon.body.len(), 1406, "16 x 16, with a palette");
 }
 
 #[test]

@@ -29,6 +29,13 @@ struct Limit {
     max: u32,
 }
 
+impl Limit {
+    /// The name in log lines and pages.
+    fn display(&self) -> String {
+        format!("var=({})", self.argument)
+    }
+}
+
 /// Nothing of this family stands in a location.
 pub type LocationSettings = ();
 
@@ -152,17 +159,17 @@ impl Policy {
     /// Says where outcomes are counted: in the rows of the counters.
     pub fn find_tallies(&mut self, finder: &mut Finder<'_>) {
         for rule in &self.rules {
-            finder.of_row("QS_EventRequestLimit", &rule.limit.argument, rule.row);
+            finder.of_row("QS_EventRequestLimit", &rule.limit.display(), rule.row);
         }
     }
 }
 
 /// Tells pages of all rules, in the order of the file.
 pub fn status(policy: &Policy, picture: &Picture<'_>, _: &ServerView<'_>, out: &mut StatusRows) {
-    for Rule { limit: Limit { argument, max, .. }, row, .. } in &policy.rules {
+    for Rule { limit, row, .. } in &policy.rules {
         let current = picture.store.rules.open(*row);
-        let row = Row::new("QS_EventRequestLimit", Counted::Requests, *max, current);
-        out.push(row.of(argument));
+        let row = Row::new("QS_EventRequestLimit", Counted::Requests, limit.max, current);
+        out.push(row.of(&limit.display()));
     }
 }
 
@@ -187,7 +194,8 @@ pub fn count(rule: &Rule, exchange: &mut Exchange<'_>) -> Option<Violation> {
     exchange.request.set_variable(&rule.counter, Digits::of(current).octets());
     let found = (current > *max).then(|| {
         let words = format!(
-            "QS_EventRequestLimit rule: var=({argument})({max}), concurrent requests={current}"
+            "QS_EventRequestLimit rule: {}({max}), concurrent requests={current}",
+            rule.limit.display()
         );
         Violation::new(&OVER_LIMIT, Words::Text(words))
     });

@@ -99,7 +99,7 @@ fn what_becomes_of_requests_is_counted_by_rule() {
         let other = world.connect("192.0.2.2").expect("let in");
         for (view, directive, rule) in [
             (View::default().at("/app/x", None), "QS_LocRequestLimit", "/app"),
-            (View::with("E", "5").at("/", None), "QS_EventRequestLimit", "E=^\\\\d"),
+            (View::with("E", "5").at("/", None), "QS_EventRequestLimit", "var=(E=^\\\\d)"),
             (View::with("QS_EventRequest", "").at("/", None), "QS_ClientEventRequestLimit", ""),
         ] {
             let (mut one, mut two) = (view, View::default());
