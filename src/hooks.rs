@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod body_wait;
+mod clear_text;
 pub mod connection;
 pub mod console;
 pub mod content;

@@ -31,6 +31,7 @@ use qos_engine::phases::{
 use qos_engine::rules::Policy;
 use qos_engine::rules::data_rate::{
     self,
+    clear_text::ClearText,
     shedding::{Close, Holder, Pulse},
     watch::Watch,
 };
@@ -59,6 +60,7 @@ struct Entry {
     tracked: NonNull<Tracked>,
     /// Its server asks for a data rate.
     is_rated: bool,
+    clear_text: ClearText,
     watch: Watch,
 }
 
@@ -191,6 +193,7 @@ pub fn begin(connection: Connection, tracked: &Tracked) {
             descriptor,
             tracked: NonNull::from(tracked),
             is_rated,
+            clear_text: ClearText::default(),
             watch: Watch::default(),
         });
         if list.is_parked {
@@ -282,9 +285,15 @@ fn look(
         .iter_mut()
         .filter(|entry| entry.is_rated)
         .filter_map(|entry| {
-            let sample = kernel::sample(entry.descriptor)?;
+            let mut sample = kernel::sample(entry.descriptor)?;
             // SAFETY: what is on the list is alive, and stays so while the lock is held.
-            let connection = unsafe { &entry.tracked.as_ref().connection };
+            let tracked = unsafe { entry.tracked.as_ref() };
+            if let Some(octets) = &tracked.clear_text {
+                let unpacked = octets.load(Ordering::Relaxed);
+                let stage = tracked.connection.progress.stretch().stage();
+                sample.received = entry.clear_text.received(sample.received, unpacked, stage);
+            }
+            let connection = &tracked.connection;
             let holder = Holder { connection, watch: &mut entry.watch, sample, close: None };
             Some((entry.descriptor, holder))
         })

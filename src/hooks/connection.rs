@@ -3,7 +3,7 @@
 use crate::config::ServerConfig;
 use crate::ffi::bindings::{self as httpd, conn_rec};
 use crate::ffi::guard::{Callback, guard};
-use crate::hooks::goodbye;
+use crate::hooks::{clear_text, goodbye};
 use crate::httpd::connection::{Connection, Text, Texts, Tracked};
 use crate::httpd::keep_alive::Wishes;
 use crate::httpd::kernel;
@@ -12,6 +12,7 @@ use crate::monitor::{self, Place};
 use crate::shm::child;
 use crate::shm::segment::{self, Shared};
 use core::ffi::{c_int, c_void};
+use core::sync::atomic::AtomicU64;
 use qos_engine::context::{Marks, Moment};
 use qos_engine::phases;
 use qos_engine::rules::Policy;
@@ -119,10 +120,13 @@ pub unsafe extern "C" fn pre_connection_late(connection: *mut conn_rec, _: *mut 
             texts,
             wishes: Wishes::default(),
             place: Place::none(),
+            clear_text: is_counted_unpacked(arrival.policy, connection).then(AtomicU64::default),
         };
         // In the connection's pool: it owns nothing but numbers, so no destructor is missed.
         let Some(tracked) = pool.place_undropped(tracked) else { return DECLINED };
         connection.track(tracked);
+        // SAFETY: the state was put in its place, and is shared from here on.
+        clear_text::watch(connection, unsafe { tracked.as_ref() });
         // SAFETY: the state lives in this very pool.
         unsafe { pool.at_end(tracked.as_ptr().cast(), connection_cleanup) };
         if verdict == Verdict::Close {
@@ -130,6 +134,11 @@ pub unsafe extern "C" fn pre_connection_late(connection: *mut conn_rec, _: *mut 
         }
         DECLINED
     })
+}
+
+/// Tells whether the octets of a connection are counted above TLS.
+fn is_counted_unpacked(policy: &Policy, connection: Connection) -> bool {
+    policy.data_rate.is_on() && connection.is_tls()
 }
 
 /// Ends a connection without a word. An error status, never DONE: for an error httpd completes the

@@ -1,7 +1,8 @@
 //! Every hook and filter on one page, each with its place and why.
 
 use super::{
-    body, body_wait, connection, content, filters, goodbye, lifecycle, log, request, turn,
+    body, body_wait, clear_text, connection, content, filters, goodbye, lifecycle, log, request,
+    turn,
 };
 use crate::ffi::bindings::{self as httpd, apr_pool_t};
 use crate::ffi::guard::{Callback, guard, install_panic_hook};
@@ -175,6 +176,8 @@ unsafe fn life_of_a_request() {
         turn::TURN.register_output(Some(turn::turn), httpd::AP_FTYPE_CONTENT_SET);
         // Below HTTP's own filter, which redirects keep: all that is read of a body comes by here.
         body_wait::WAIT.register_input(Some(body_wait::wait), httpd::AP_FTYPE_PROTOCOL + 1);
+        // Right above mod_ssl, below whoever reads: HTTP/1, HTTP/2.
+        clear_text::COUNT.register_input(Some(clear_text::count), httpd::AP_FTYPE_CONNECTION + 4);
         // First, so that the access log sees what we set.
         httpd::ap_hook_log_transaction(Some(log::log_transaction), null(), null(), FIRST);
     }

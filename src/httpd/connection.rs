@@ -6,6 +6,7 @@ use crate::httpd::{keep_alive::Wishes, pool::Pool, server::Server};
 use crate::monitor::Place;
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicU64;
 use qos_engine::client::address::Address;
 use qos_engine::client::identity::Peer;
 use qos_engine::context;
@@ -26,6 +27,8 @@ pub struct Tracked {
     pub wishes: Wishes,
     /// Where it stands in the list of those that are looked at.
     pub place: Place,
+    /// Octets that were read of it, where it speaks TLS and its data rate is looked at.
+    pub clear_text: Option<AtomicU64>,
 }
 
 /// Numbers as C text, written once per connection: those that anybody can read.
@@ -244,6 +247,12 @@ impl Connection {
         // SAFETY: what stands in our place was put there by `track` and lives in the connection's pool;
         // after that it is changed only through atomics.
         unsafe { config::look(primary.record().conn_config).cast::<Tracked>().as_ref() }
+    }
+
+    /// Tells whether it speaks TLS. A stream's primary connection knows.
+    pub fn is_tls(self) -> bool {
+        // SAFETY: a live connection.
+        unsafe { httpd::ap_ssl_conn_is_ssl(self.as_ptr()) != 0 }
     }
 
     /// Tells whether the client went away while a response was on its way. A stream that it merely

@@ -564,12 +564,8 @@ impl RequestView for View {
     }
 
     fn is_tls(&self) -> bool {
-        // SAFETY: a live connection, for a stream its primary one.
-        unsafe {
-            let connection = self.record().connection;
-            let primary = (*connection).master;
-            httpd::ap_ssl_conn_is_ssl(if primary.is_null() { connection } else { primary }) != 0
-        }
+        let connection = self.request.connection();
+        connection.is_some_and(|connection| connection.primary().unwrap_or(connection).is_tls())
     }
 
     fn status(&self) -> u16 {

@@ -1,6 +1,8 @@
 //! How fast a client must send and read: QS_SrvMinDataRate and its kin. The interval is two seconds here, the
 //! shortest there is; what is slow is let be slow in parallel.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -385,7 +387,7 @@ mod once {
             assert!(!matches!(half.watch_until_closed(), Outcome::TimedOut));
             let lines = httpd.wait_for_events(34, 2);
             assert_line(&lines, "127.0.0.11", "in:0");
-            assert_line(&lines, "127.0.0.12", "in");
+            assert_line(&lines, "127.0.0.12", "in:0");
         }
     }
 
@@ -403,6 +405,48 @@ mod once {
                 "QS_SrvMinDataRate: threshold 500 cannot be reached, at most 32 connections are possible",
             ]
         );
+    }
+
+    /// Records of TLS around single octets once made a client twenty times as fast as it was.
+    #[test]
+    fn over_tls_what_is_in_the_records_counts() {
+        let httpd = Httpd::on(Mpm::Event)
+            .tls()
+            .modules(&["reqtimeout"])
+            .with("RequestReadTimeout handshake=0 header=0 body=0")
+            .with(RATE)
+            .file("form", Vec::new())
+            .start();
+        httpd.expect(34);
+        let send = |source: &str, head: &str| {
+            let address = format!("127.0.0.1:{}", httpd.ports()[0]);
+            let mut client = Command::new("openssl")
+                .args(["s_client", "-quiet", "-no_ign_eof", "-connect", &address])
+                .args(["-bind", &format!("{source}:0")])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("openssl runs");
+            let mut to_server = client.stdin.take().expect("a pipe");
+            let _ = to_server.write_all(head.as_bytes());
+            let end = Instant::now() + ENOUGH;
+            while Instant::now() < end && matches!(client.try_wait(), Ok(None)) {
+                let _ = to_server.write_all(b"a").and_then(|()| to_server.flush());
+                thread::sleep(Duration::from_millis(40));
+            }
+            drop(to_server);
+            let _ = client.kill().and_then(|()| client.wait());
+        };
+        let head = "GET / HTTP/1.1\r\nHost: x\r\nX-a: ";
+        let body = "POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n";
+        thread::scope(|scope| {
+            scope.spawn(|| send("127.0.0.22", head));
+            scope.spawn(|| send("127.0.0.23", body));
+        });
+        let lines = httpd.wait_for_events(34, 2);
+        assert_line(&lines, "127.0.0.22", "in");
+        assert_line(&lines, "127.0.0.23", "in");
     }
 
     #[test]

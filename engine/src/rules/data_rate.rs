@@ -12,6 +12,7 @@ use crate::time::Seconds;
 use crate::values::{Capacity, MAX_NUMBER, Problem, Unreachable, number};
 use std::ffi::CString;
 
+pub mod clear_text;
 pub mod shedding;
 pub mod watch;
 

@@ -12,7 +12,7 @@ use crate::time::{Seconds, Tick};
 /// What the kernel says of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
-    /// Octets that came in, ever.
+    /// Octets that came in, ever; on TLS what is in them, so it may shrink a little ([`super::clear_text`]).
     pub received: u64,
     /// Those of them that nobody has read yet.
     pub unread: u32,
