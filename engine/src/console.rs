@@ -12,11 +12,12 @@
 mod action;
 mod block_list;
 mod lines;
+mod networks;
 mod origin;
 mod why;
 
 use crate::client::identity::Peer;
-use crate::client::target::Target;
+use crate::client::target::{self, Target};
 use crate::context::{Aspect, Exchange, Moment};
 use crate::report::{Page, Query};
 use crate::rules::client_event_limit::by_hand::{self as limits, Change};
@@ -26,6 +27,7 @@ use crate::rules::{Policy, client_event_limit, client_limit};
 use crate::store::clients::{CLIENTS, RowId};
 use crate::time::Tick;
 use action::Action;
+use block_list::Who;
 use core::fmt;
 
 pub use block_list::LARGEST as LARGEST_BODY;
@@ -86,7 +88,9 @@ fn look(policy: &Policy, exchange: &mut Exchange<'_>) -> Result<Step, Page> {
         return Ok(Step::List(page(""), List::Clients(variable.to_vec())));
     }
     let target = Target::parse(address, exchange.moment.store.prefix);
-    if takes_address && target.is_none() {
+    let network = target::network(address, exchange.moment.store.prefix);
+    let can_be_network = action.is_none_or(Action::is_of_networks);
+    if takes_address && target.is_none() && (network.is_none() || !can_be_network) {
         return Err(wrong_address(exchange));
     }
     let Some(action) = action else {
@@ -99,12 +103,20 @@ fn look(policy: &Policy, exchange: &mut Exchange<'_>) -> Result<Step, Page> {
     match (action, target) {
         (Action::Dump, _) => Ok(Step::List(page(""), List::Blocked)),
         (Action::Load, _) => Ok(Step::Body),
+        (Action::Clear, _) => Ok(Step::Answer(clear(policy, exchange))),
         (_, Some(target)) => {
             let word = String::from_utf8_lossy(word);
             apply(policy, exchange, &Order { action, word: &word, target, variable })
                 .map(Step::Answer)
         }
-        (_, None) => Err(wrong_address(exchange)),
+        (_, None) => match network {
+            Some(network) => {
+                let page = networks::apply(policy, exchange, action, network, address);
+                tell(exchange, &String::from_utf8_lossy(word), &String::from_utf8_lossy(address));
+                Ok(Step::Answer(page))
+            }
+            None => Err(wrong_address(exchange)),
+        },
     }
 }
 
@@ -115,7 +127,7 @@ fn admit(policy: &Policy, action: Action, exchange: &mut Exchange<'_>) -> Result
         return Err(refused(exchange, "comes from another site"));
     }
     let is_post = exchange.request.aspect(Aspect::Method) == Some(b"POST");
-    if !is_post && (policy.console.requires_post || action == Action::Load) {
+    if !is_post && (policy.console.requires_post || action.takes_post()) {
         return Err(refused(exchange, "POST required"));
     }
     if matches!(action, Action::Block | Action::Load) && policy.client_limit.block.is_none() {
@@ -140,7 +152,7 @@ fn apply(policy: &Policy, exchange: &mut Exchange<'_>, order: &Order<'_>) -> Res
     let known = moment.store.clients.peek(CLIENTS, target.address);
     if *action == Action::Why {
         let text = why::render(policy, exchange, target, known);
-        tell(exchange, word, target);
+        tell(exchange, word, target.text);
         return Ok(page(text));
     }
     // Blocks and marks are of peers, and no peer has an address that was made of a name.
@@ -148,7 +160,7 @@ fn apply(policy: &Policy, exchange: &mut Exchange<'_>, order: &Order<'_>) -> Res
         return Err(wrong_address(exchange));
     }
     if *action == Action::Search && known.is_none() {
-        tell(exchange, word, target);
+        tell(exchange, word, target.text);
         return Ok(page("not available\n"));
     }
     if known.is_none() {
@@ -158,14 +170,14 @@ fn apply(policy: &Policy, exchange: &mut Exchange<'_>, order: &Order<'_>) -> Res
     }
     if *action == Action::Unblock {
         // With all of its network, should that be blocked: nobody is let in while it is.
-        moment.store.networks.release(target.seen);
+        moment.store.networks.release(|network| network.contains(target.seen));
     }
     let line = with_row(policy, exchange, target, |exchange, row| {
         change(policy, exchange, *action, row, variable);
         let moment = &exchange.moment;
         format!("{} {}\n", target.text, lines::state(policy, moment, row, variable))
     });
-    tell(exchange, word, target);
+    tell(exchange, word, target.text);
     // Rows there are for all connections that can be open; should there be none all the same, that is the
     // server's fault.
     Ok(line.map_or(Page { status: 503, ..page("") }, page))
@@ -176,7 +188,7 @@ fn change(policy: &Policy, exchange: &Exchange<'_>, action: Action, row: RowId, 
     let (clients, now) = (&moment.store.clients, moment.now);
     let rules = &policy.client_event_limit;
     match action {
-        Action::Search | Action::Why | Action::Dump | Action::Load => {}
+        Action::Search | Action::Why | Action::Dump | Action::Load | Action::Clear => {}
         Action::SetVip => clients.set_vip(row, true),
         Action::UnsetVip => clients.set_vip(row, false),
         Action::SetLowPriority => clients.set_low(row, true, now),
@@ -238,19 +250,34 @@ pub fn load(policy: &Policy, exchange: &mut Exchange<'_>, body: &[u8]) -> Page {
     }
     let (mut loaded, mut ignored) = (0u64, 0u64);
     for entry in block_list::entries(body, exchange.moment.store.prefix).flatten() {
+        // The last moment stands for "for ever".
+        let end = exchange.moment.now.after(entry.left).min(Tick(u32::MAX - 1));
         let is_loaded = entry.left.0 > 0
-            && with_row(policy, exchange, &entry.target, |exchange, row| {
-                let end = exchange.moment.now.after(entry.left);
-                // The last moment stands for "for ever".
-                let end = end.min(Tick(u32::MAX - 1));
-                blocks::block_until(limit, &exchange.moment, row, end, entry.count);
-            })
-            .is_some();
+            && match &entry.who {
+                Who::Client(target) => with_row(policy, exchange, target, |exchange, row| {
+                    blocks::block_until(limit, &exchange.moment, row, end, entry.count);
+                })
+                .is_some(),
+                Who::Network(network) => {
+                    blocks::block_network_until(&exchange.moment, *network, end, entry.count)
+                }
+            };
         if is_loaded { loaded += 1 } else { ignored += 1 }
     }
     let text = format_args!("console, action 'load' applied to {loaded} client ip entries");
     exchange.note(&APPLIED, text);
     page(format!("loaded={loaded} ignored={ignored}\n"))
+}
+
+/// Ends all blocks, of clients and of networks.
+fn clear(policy: &Policy, exchange: &mut Exchange<'_>) -> Page {
+    let moment = exchange.moment;
+    let networks = moment.store.networks.release(|_| true);
+    let is_blocked = |row| blocks::blocked_until(&policy.client_limit, &moment, row).is_some();
+    let cleared = networks::unblock(policy, exchange, |_, row| is_blocked(row)) + networks;
+    let text = format_args!("console, action 'clear' applied to {cleared} client ip entries");
+    exchange.note(&APPLIED, text);
+    page(format!("cleared={cleared}\n"))
 }
 
 /// Answers a body that is larger than any list can be: by httpd's own page, which ends the connection, too.
@@ -259,8 +286,7 @@ pub fn too_large(exchange: &mut Exchange<'_>) -> Page {
     Page { status: 413, ..page("") }
 }
 
-fn tell(exchange: &mut Exchange<'_>, word: &str, target: &Target<'_>) {
-    let text = target.text;
+fn tell(exchange: &mut Exchange<'_>, word: &str, text: &str) {
     exchange.note(
         &APPLIED,
         format_args!("console, action '{word}' applied to client ip entry '{text}'"),

@@ -8,6 +8,7 @@ pub mod children;
 pub mod chunks;
 pub mod clients;
 pub mod columns;
+pub mod episode;
 pub mod layout;
 pub mod lease;
 pub mod loans;
@@ -24,6 +25,7 @@ pub mod unit;
 use crate::client::address::PrefixBits;
 use children::Children;
 use clients::Clients;
+use episode::Episode;
 use networks::Networks;
 use recent::Recent;
 use rules::Rules;
@@ -44,6 +46,8 @@ pub struct Store<'a> {
     pub clients: Clients<'a>,
     /// Networks that are refused as a whole.
     pub networks: Networks<'a>,
+    /// The time in which the server is busy (QS_SrvBusyWatch).
+    pub episode: Episode<'a>,
     /// Requests per rule.
     pub rules: Rules<'a>,
     /// Requests that sleep in their worker.

@@ -2,7 +2,8 @@
 
 use super::files::Files;
 use super::program::Program;
-use super::{Helper, syslog, tell};
+use super::syslog::Outbox;
+use super::{Helper, tell};
 use crate::httpd::{scoreboard, server::Server};
 use crate::shm::child;
 use crate::shm::segment::Shared;
@@ -10,7 +11,6 @@ use qos_engine::client::address::Address;
 use qos_engine::context::Moment;
 use qos_engine::phases::watch::{self, Hands};
 use qos_engine::rules::Policy;
-use qos_engine::rules::busy_watch::Episode;
 
 /// The watch of one configuration.
 pub struct Eyes {
@@ -18,7 +18,6 @@ pub struct Eyes {
     /// Of all servers, the base server's first.
     policies: Vec<&'static Policy>,
     server: Server,
-    episode: Episode,
     hands: Tools,
 }
 
@@ -26,6 +25,7 @@ struct Tools {
     server: Server,
     files: Option<Files>,
     program: Option<Program>,
+    syslog: Outbox,
     /// It was told that nobody reads syslog.
     is_told_of_syslog: bool,
 }
@@ -50,14 +50,15 @@ impl Eyes {
             server,
             files: rules.directory.as_ref().map(|(path, kept)| Files::new(path, *kept)),
             program: program.map(|path| Program::new(path)),
+            syslog: Outbox::default(),
             is_told_of_syslog: false,
         };
-        Some(Eyes { shared, policies, server, episode: Episode::default(), hands })
+        Some(Eyes { shared, policies, server, hands })
     }
 
     /// Looks once.
     pub fn look(&mut self) {
-        let Eyes { shared, policies, server, episode, hands } = self;
+        let Eyes { shared, policies, server, hands } = self;
         if let Some(program) = &mut hands.program {
             program.tend(*server);
         }
@@ -65,11 +66,13 @@ impl Eyes {
         let workers = scoreboard::workers(policy.server.max_clients);
         let child = child::this();
         let moment = Moment { now: shared.now(), store: &shared.store, child: &child };
-        watch::watch(policies, &moment, &workers, episode, hands, server);
+        watch::watch(policies, &moment, &workers, hands, server);
+        hands.send();
     }
 
     /// Leaves nothing behind.
     pub fn close(&mut self) {
+        self.hands.send();
         if let Some(program) = &mut self.hands.program {
             program.end();
         }
@@ -92,7 +95,13 @@ impl Hands for Tools {
     }
 
     fn report(&mut self, address: Address) {
-        if let Err(error) = syslog::write(&format!("Apache DOS Attempt: {address}"))
+        self.syslog.add(&format!("Apache DOS Attempt: {address}"));
+    }
+}
+
+impl Tools {
+    fn send(&mut self) {
+        if let Err(error) = self.syslog.send()
             && !self.is_told_of_syslog
         {
             self.is_told_of_syslog = true;

@@ -12,6 +12,7 @@ use qos_engine::store::children::Record;
 use qos_engine::store::chunks::Chunk;
 use qos_engine::store::clients::Row;
 use qos_engine::store::columns::Head;
+use qos_engine::store::episode;
 use qos_engine::store::layout::{self, Beside, Layout, Parts, TableParts};
 use qos_engine::store::loans::Sheet;
 use qos_engine::store::marks::{CLASSES, Contents, Mark, Marks};
@@ -127,6 +128,8 @@ impl Cursor {
             networks: self.part(NETWORKS),
             networks_end: self.word(),
             acts: self.word(),
+            episode: self.part(episode::WORDS),
+            told: self.part(episode::TOLD),
             places: self.part(layout.places),
             tickets: self.word(),
         }

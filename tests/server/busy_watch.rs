@@ -3,11 +3,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::harness::{Connection, Httpd, Mpm, PATIENCE, poll, wait_until};
+use crate::harness::{Connection, Httpd, Mpm, Namespace, PATIENCE, Syslog, poll, wait_until};
 
 /// The living helpers of a server.
 fn helpers(httpd: &Httpd) -> Vec<i32> {
@@ -37,25 +36,6 @@ fn attack(httpd: &Httpd, source: &str) -> Vec<Connection> {
     half.send(b"GET / HTTP/1.1\r\nHo").expect("the server reads");
     held.push(half);
     held
-}
-
-/// The system's log, on machines that have none.
-struct Syslog(UnixDatagram);
-
-impl Syslog {
-    const PATH: &str = "/dev/log";
-
-    fn open() -> std::io::Result<Syslog> {
-        let socket = UnixDatagram::bind(Syslog::PATH)?;
-        fs::set_permissions(Syslog::PATH, fs::Permissions::from_mode(0o666))?;
-        Ok(Syslog(socket))
-    }
-}
-
-impl Drop for Syslog {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(Syslog::PATH);
-    }
 }
 
 fn pictures(directory: &Path) -> Vec<PathBuf> {
@@ -156,16 +136,86 @@ fn no_helper_is_left_behind(mpm: Mpm) {
     assert!(!Path::new(&format!("/proc/{helper}")).exists());
 }
 
-fn the_program_gets_the_file_and_syslog_the_address(mpm: Mpm) {
-    // gzip takes a path as its only argument and leaves something to be seen.
+/// Holds connections by half a request each, which no restart ends.
+fn hold_halves(httpd: &Httpd, source: &str, count: usize) -> Vec<Connection> {
+    let hold = || {
+        let mut connection = httpd.client(source).connect();
+        connection.send(b"GET / HTTP/1.1\r\nHo").expect("the server reads");
+        connection
+    };
+    (0..count).map(|_| hold()).collect()
+}
+
+/// Each helper has looked for certain when it has found somebody of its own.
+fn an_episode_outlives_its_helper(mpm: Mpm) {
     let httpd = Httpd::on(mpm)
+        .with("QS_SrvBusyWatch 6 4\nQS_SrvBusyWatchDir @ROOT@/busy\nQS_LogOnly on")
+        .start();
+    httpd.expect(310).expect(316).expect_text("exit signal Killed (9)");
+    let first = wait_for_helper(&httpd, &[]);
+    let mut held = hold_halves(&httpd, "127.0.0.20", 6);
+    httpd.wait_for_events(310, 1);
+
+    httpd.kill_child(first);
+    let second = wait_for_helper(&httpd, &[first]);
+    held.extend(hold_halves(&httpd, "127.0.0.21", 4));
+    httpd.wait_for_events(310, 2);
+
+    httpd.reload();
+    wait_for_helper(&httpd, &[first, second]);
+    held.extend(hold_halves(&httpd, "127.0.0.22", 4));
+    let told = httpd.wait_for_events(310, 3);
+    let who: Vec<&str> = told.iter().filter_map(|line| line.text.rsplit("c=").next()).collect();
+    assert_eq!(who, ["127.0.0.20", "127.0.0.21", "127.0.0.22"], "each once");
+    assert_eq!(httpd.events(312).len(), 1, "it began once");
+    assert_eq!(pictures(&httpd.root().join("busy")).len(), 1);
+}
+
+/// Three hundred attackers of five networks with a connection each, which no rule for addresses finds.
+fn a_crowd_of_five_networks_is_found_and_blocked(mpm: Mpm) {
+    Namespace::run(&[], move || {
+        let Some(syslog) = Syslog::open() else { return };
+        // One child has room for all: event closes idle connections of a child whose workers are all busy.
+        let httpd = Httpd::on(mpm).size(1, 330).with("QS_SrvBusyWatch 250 10 40").start();
+        httpd.expect(311).expect(60);
+        let mut good = httpd.client("127.60.6.1").hold();
+        // Of all five networks at once: all of them are found by the first look.
+        let who = |n: usize| format!("127.60.{}.{}", n % 5 + 1, n / 5 + 1);
+        let held: Vec<Connection> = (0..300).map(|n| httpd.client(&who(n)).connect()).collect();
+        let told = httpd.wait_for_events(311, 5);
+        let mut networks: Vec<&str> =
+            told.iter().filter_map(|line| line.text.rsplit("net=").next()).collect();
+        networks.sort_unstable();
+        let expected = (1..=5).map(|n| format!("127.60.{n}.0/24"));
+        assert_eq!(networks, expected.collect::<Vec<_>>());
+        assert_eq!(httpd.events(310).len(), 0, "no address for itself");
+        for mut connection in held {
+            connection.watch_until_closed().assert_refused();
+        }
+        // Who has not been there yet is refused with the others.
+        (1..=5).for_each(|n| httpd.client(&format!("127.60.{n}.99")).get("/").assert_refused());
+        for outcome in [good.get("/"), httpd.client("127.60.6.1").get("/")] {
+            assert_eq!(outcome.status(), Some(200), "{outcome:?}");
+        }
+        // fail2ban hears of each address, although the system's log takes but a few lines at once.
+        let mut lines = syslog.told();
+        wait_until("each address is reported", PATIENCE, || {
+            lines.extend(syslog.told());
+            lines.len() >= 200
+        });
+        assert!(!lines.iter().any(|line| line.contains("127.60.6.")), "{lines:?}");
+    });
+}
+
+fn the_program_gets_the_file_and_syslog_the_address(syslog: &Syslog) {
+    // gzip takes a path as its only argument and leaves something to be seen.
+    let httpd = Httpd::on(Mpm::Worker)
         .with(
             "QS_SrvBusyWatch 4 4 4\nQS_SrvBusyWatchDir @ROOT@/busy\nQS_SrvBusyWatchExec /bin/gzip\n\
              QS_ClientEventBlockCount 20 60",
         )
         .start();
-    httpd.expect(311).expect_text("syslog takes nothing");
-    let syslog = Syslog::open();
+    httpd.expect(311);
     let _held: Vec<Connection> =
         (1..=4).map(|n| httpd.client(&format!("127.77.7.{n}")).hold()).collect();
     let told = httpd.wait_for_events(311, 1);
@@ -178,23 +228,15 @@ fn the_program_gets_the_file_and_syslog_the_address(mpm: Mpm) {
         let found = pictures(&httpd.root().join("busy"));
         matches!(&found[..], [one] if one.to_string_lossy().ends_with("-00.txt.gz"))
     });
-    match &syslog {
-        Ok(Syslog(socket)) => {
-            socket.set_read_timeout(Some(PATIENCE)).expect("a time");
-            let mut lines = Vec::new();
-            while lines.len() < 4 {
-                let mut octets = [0; 400];
-                let count = socket.recv(&mut octets).expect("a line");
-                let line = String::from_utf8_lossy(&octets[..count]).into_owned();
-                if line.contains("127.77.7.") {
-                    lines.push(line);
-                }
-            }
-            assert!(lines[0].starts_with("<36>"), "{lines:?}");
-            assert!(lines[0].contains(" apache2-qos["), "{lines:?}");
-            assert!(lines[0].ends_with("]: Apache DOS Attempt: 127.77.7.1"), "{lines:?}");
-        }
-        Err(error) => println!("skipped: what syslog gets (/dev/log: {error})"),
+    let mut lines = Vec::new();
+    wait_until("four lines", PATIENCE, || {
+        lines.extend(syslog.told());
+        lines.len() >= 4
+    });
+    for (line, n) in lines.iter().zip(1..=4) {
+        assert!(line.starts_with("<36>"), "{lines:?}");
+        assert!(line.contains(" apache2-qos["), "{lines:?}");
+        assert!(line.ends_with(&format!("]: Apache DOS Attempt: 127.77.7.{n}")), "{lines:?}");
     }
 }
 
@@ -203,11 +245,17 @@ on_each_mpm!(
     log_only_blocks_nobody,
     the_helper_lives_as_long_as_the_server,
     no_helper_is_left_behind,
+    an_episode_outlives_its_helper,
+    a_crowd_of_five_networks_is_found_and_blocked,
 );
 
 #[test]
-fn the_program_gets_the_file_and_syslog_the_address_on_worker() {
-    the_program_gets_the_file_and_syslog_the_address(Mpm::Worker);
+fn a_program_gets_the_file_and_syslog_the_address() {
+    Namespace::run(&[], || {
+        if let Some(syslog) = Syslog::open() {
+            the_program_gets_the_file_and_syslog_the_address(&syslog);
+        }
+    });
 }
 
 #[test]

@@ -191,13 +191,14 @@ fn the_blocks_of_one_server_are_restored_on_another(mpm: Mpm) {
         get(&first, "action=block&address=2001:db8:1:2::3");
         get(&first, "action=block&address=::1");
         get(&first, "action=inclimit&address=127.0.0.62");
+        get(&first, "action=block&address=127.77.7.0/24");
         get(&first, "action=dump")
     };
     let mut lines: Vec<&str> = list.lines().collect();
     assert_eq!(lines.remove(0), "# mod_qos block list 1");
     lines.sort_unstable();
     let addresses: Vec<_> = lines.iter().filter_map(|line| line.split(' ').next()).collect();
-    assert_eq!(addresses, ["127.0.0.61", "2001:db8:1:2::/64", "::/64"]);
+    assert_eq!(addresses, ["127.0.0.61", "127.77.7.0/24", "2001:db8:1:2::/64", "::/64"]);
     let has_ipv6 = first.has_ipv6();
     drop(first);
 
@@ -206,8 +207,10 @@ fn the_blocks_of_one_server_are_restored_on_another(mpm: Mpm) {
     second.expect(60);
     assert_eq!(second.client("127.0.0.61").get("/").status(), Some(200));
     let response = load(&second, &list);
-    assert_eq!((response.status, response.text()), (200, "loaded=3 ignored=0\n".to_owned()));
+    assert_eq!((response.status, response.text()), (200, "loaded=4 ignored=0\n".to_owned()));
     second.client("127.0.0.61").get("/").assert_refused();
+    second.client("127.77.7.200").get("/").assert_refused();
+    assert_eq!(second.client("127.77.8.200").get("/").status(), Some(200));
     assert_eq!(second.client("127.0.0.62").get("/").status(), Some(200));
     if has_ipv6 {
         second.client("::1").get("/").assert_refused();
@@ -218,7 +221,7 @@ fn the_blocks_of_one_server_are_restored_on_another(mpm: Mpm) {
         let left: u32 = left.expect("a time").parse().expect("seconds");
         assert!((50..=60).contains(&left), "{why}");
     }
-    second.wait_for_text(0, "console, action 'load' applied to 3 client ip entries");
+    second.wait_for_text(0, "console, action 'load' applied to 4 client ip entries");
     // One that ends sooner changes nothing, one that is over is left out.
     let again = load(&second, "# mod_qos block list 1\n127.0.0.61 5 1\n127.0.0.63 0 9999\n");
     assert_eq!(again.text(), "loaded=1 ignored=1\n");
@@ -230,6 +233,13 @@ fn the_blocks_of_one_server_are_restored_on_another(mpm: Mpm) {
     wait_until("two seconds are over", PATIENCE, || {
         second.client("127.0.0.64").get("/").status() == Some(200)
     });
+    // Networks and clients are let in again.
+    get(&second, "action=unblock&address=127.77.7.0/24");
+    assert_eq!(second.client("127.77.7.200").get("/").status(), Some(200));
+    let cleared = send(&second, "POST /console?action=clear", "", b"").served().text();
+    assert_eq!(cleared, "cleared=3\n");
+    assert_eq!(second.client("127.0.0.61").get("/").status(), Some(200));
+    assert_eq!(get(&second, "action=dump"), "# mod_qos block list 1\n");
 }
 
 // ---- who may

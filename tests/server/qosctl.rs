@@ -71,6 +71,13 @@ fn clients_are_banned_explained_and_freed(mpm: Mpm) {
     assert_says(&httpd, "unban 127.0.0.61", 0, "127.0.0.61 is free of QS_ClientEventBlockCount\n");
     assert_eq!(client.get("/").status(), Some(200));
 
+    // And networks, which bans of addresses are freed with.
+    assert_says(&httpd, "ban 127.0.0.48/28", 0, "127.0.0.48/28 is blocked for 5 min 0 s\n");
+    client.get("/").assert_refused();
+    assert_says(&httpd, "bans", 0, "127.0.0.48/28");
+    assert_says(&httpd, "unban 127.0.0.61", 0, "127.0.0.61 is free of QS_ClientEventBlockCount\n");
+    assert_eq!(client.get("/").status(), Some(200));
+
     // Limits of events hold a client, too.
     assert_eq!(client.get("/limited").status(), Some(404));
     assert_eq!(client.get("/limited").status(), Some(500));
@@ -106,7 +113,7 @@ fn each_kind_of_failure_has_its_code(mpm: Mpm) {
         "nonsense",
         "ban",
         "ban abc",
-        "ban 127.0.0.0/8",
+        "ban 127.0.0.0/7",
         "why 127.0.0.1 127.0.0.2",
         "status --url https://127.0.0.1/qos",
         "status --timeout 0",

@@ -108,6 +108,11 @@ impl Network {
     pub fn contains(self, address: Address) -> bool {
         address.is_v4() == self.address.is_v4() && address.network(self.bits, self.bits) == self
     }
+
+    /// Tells whether all of its addresses are in another one.
+    pub fn is_within(self, other: Network) -> bool {
+        other.bits <= self.bits && other.contains(self.address)
+    }
 }
 
 impl fmt::Display for Network {

@@ -1,6 +1,6 @@
 //! Which client is meant: an address, or a prefix as the table has it.
 
-use crate::client::address::{Address, PrefixBits};
+use crate::client::address::{Address, Network, PrefixBits};
 use core::net::IpAddr;
 use core::str::FromStr;
 
@@ -35,13 +35,24 @@ impl<'a> Target<'a> {
     }
 }
 
+/// The shortest networks that can be blocked.
+const SHORTEST: (u8, u8) = (8, 16);
+
+/// Reads a network of many clients: `198.51.100.0/24`, or a prefix of IPv6 that is shorter than the table's.
+pub fn network(text: &[u8], bits: PrefixBits) -> Option<Network> {
+    let (_, seen, length) = read(text)?;
+    let lengths = if seen.is_v4() { SHORTEST.0..32 } else { SHORTEST.1..bits.0 };
+    let length = length.filter(|length| lengths.contains(length))?;
+    Some(seen.network(length, length))
+}
+
 /// Cuts an address for the table, unless what is written stands for more than one client of it.
 fn cut(seen: Address, length: Option<u8>, bits: PrefixBits) -> Option<Address> {
-    let shortest = if seen.is_v4() { 0 } else { bits.0 };
+    let shortest = if seen.is_v4() { 32 } else { bits.0 };
     (length.unwrap_or(u8::MAX) >= shortest).then(|| seen.cut(bits))
 }
 
-/// Reads an address, and the length behind it; of IPv4 only the whole one.
+/// Reads an address, and the length behind it.
 fn read(text: &[u8]) -> Option<(&str, Address, Option<u8>)> {
     let text = core::str::from_utf8(text).ok()?;
     let (address, length) = match text.split_once('/') {
@@ -58,7 +69,13 @@ fn read(text: &[u8]) -> Option<(&str, Address, Option<u8>)> {
         Some(_) => return None,
     };
     let seen = Address::from(ip);
-    (!seen.is_v4() || length.is_none_or(|length| length == all)).then_some((text, seen, length))
+    match length {
+        // IPv4 in the clothes of IPv6: only the whole one, or where would its network be?
+        Some(length) if seen.is_v4() && ip.is_ipv6() => {
+            (length == all).then_some((text, seen, Some(32)))
+        }
+        length => Some((text, seen, length)),
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +110,37 @@ mod tests {
         assert_eq!(target.address, target.seen);
         let of_list = Target::of_list(text, PrefixBits(64)).expect("a client");
         assert_eq!(of_list.address.to_string(), "9001:5098:3cd2:4fb0::");
+    }
+
+    #[test]
+    fn a_network_is_more_than_one_client_of_the_table() {
+        for (text, bits, expected) in [
+            ("198.51.100.0/24", 64, Some("198.51.100.0/24")),
+            ("198.51.100.77/24", 64, Some("198.51.100.0/24")),
+            ("10.1.2.3/8", 64, Some("10.0.0.0/8")),
+            ("10.1.2.3/31", 64, Some("10.1.2.2/31")),
+            ("2001:db8::1/48", 64, Some("2001:db8::/48")),
+            ("2001:db8::1/16", 64, Some("2001::/16")),
+            ("2001:db8::1/64", 128, Some("2001:db8::/64")),
+            ("198.51.100.7/32", 64, None),
+            ("198.51.100.7", 64, None),
+            ("10.0.0.0/7", 64, None),
+            ("0.0.0.0/0", 64, None),
+            ("::ffff:198.51.100.0/120", 64, None),
+            ("::ffff:198.51.100.0/24", 64, None),
+            ("2001:db8::/64", 64, None),
+            ("2001:db8::/15", 64, None),
+            ("::/0", 64, None),
+            ("198.51.100.0/24/24", 64, None),
+            ("198.51.100/24", 64, None),
+            ("198.51.100.0/024", 64, None),
+            ("x/24", 64, None),
+        ] {
+            let found = network(text.as_bytes(), PrefixBits(bits)).map(|found| found.to_string());
+            assert_eq!(found.as_deref(), expected, "{text} at {bits}");
+            let is_client = Target::parse(text.as_bytes(), PrefixBits(bits)).is_some();
+            assert!(!(is_client && expected.is_some()), "{text}: never both");
+        }
     }
 
     #[test]

@@ -29,9 +29,11 @@ pub enum Action {
     Dump,
     /// Blocks those of a list.
     Load,
+    /// Ends all blocks.
+    Clear,
 }
 
-const ALL: [(&str, Action); 13] = [
+const ALL: [(&str, Action); 14] = [
     ("search", Action::Search),
     ("setvip", Action::SetVip),
     ("unsetvip", Action::UnsetVip),
@@ -45,6 +47,7 @@ const ALL: [(&str, Action); 13] = [
     ("why", Action::Why),
     ("dump", Action::Dump),
     ("load", Action::Load),
+    ("clear", Action::Clear),
 ];
 
 impl Action {
@@ -57,12 +60,22 @@ impl Action {
 
     /// Tells whether it is about one client.
     pub fn takes_address(self) -> bool {
-        !matches!(self, Action::Dump | Action::Load)
+        !matches!(self, Action::Dump | Action::Load | Action::Clear)
     }
 
     /// Tells whether anything is another way afterwards.
     pub fn changes(self) -> bool {
         !matches!(self, Action::Search | Action::Why | Action::Dump)
+    }
+
+    /// Tells whether it is done by POST alone, whatever the configuration says: it is about all clients.
+    pub fn takes_post(self) -> bool {
+        matches!(self, Action::Load | Action::Clear)
+    }
+
+    /// Tells whether it can be about a network of many clients.
+    pub fn is_of_networks(self) -> bool {
+        matches!(self, Action::Search | Action::Block | Action::Unblock | Action::Why)
     }
 
     /// Tells whether it sets what is looked at for the peers of connections alone.

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!   # mod_qos block list 1
+//!   198.51.100.0/24 600 104       a network that is blocked as a whole, seconds left, its connections
 //!   192.0.2.7 417 1020            address or prefix, seconds left, counter
 //! ```
 
-use crate::client::address::PrefixBits;
-use crate::client::target::Target;
+use super::networks;
+use crate::client::address::{Network, PrefixBits};
+use crate::client::target::{self, Target};
 use crate::context::Moment;
 use crate::report::Shown;
 use crate::rules::Policy;
@@ -22,16 +24,25 @@ const HEAD: &str = "# mod_qos block list 1";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// Who.
-    pub target: Target<'a>,
+    pub who: Who<'a>,
     /// For so long; 0 is over.
     pub left: Seconds,
     /// Events that were counted.
     pub count: u32,
 }
 
+/// Whom a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who<'a> {
+    /// A client.
+    Client(Target<'a>),
+    /// A network of many.
+    Network(Network),
+}
+
 /// Writes the list.
 pub fn dump(policy: &Policy, moment: &Moment<'_>, write: &mut dyn FnMut(&str) -> bool) {
-    if !write(&format!("{HEAD}\n")) {
+    if !write(&format!("{HEAD}\n")) || !networks::dump(policy, moment, write) {
         return;
     }
     for (address, row) in moment.store.clients.all() {
@@ -70,10 +81,12 @@ fn without_return(line: &[u8]) -> &[u8] {
 
 fn entry(line: &[u8], bits: PrefixBits) -> Option<Entry<'_>> {
     let mut words = line.split(|octet| *octet == b' ');
-    let target = Target::of_list(words.next()?, bits)?;
+    let word = words.next()?;
+    let client = Target::of_list(word, bits).map(Who::Client);
+    let who = client.or_else(|| target::network(word, bits).map(Who::Network))?;
     let left = Seconds(number(words.next()?)?);
     let count = number(words.next()?)?;
-    words.next().is_none().then_some(Entry { target, left, count })
+    words.next().is_none().then_some(Entry { who, left, count })
 }
 
 fn number(word: &[u8]) -> Option<u32> {
@@ -90,13 +103,24 @@ mod tests {
     #[test]
     fn a_good_list_is_read_line_by_line() {
         let body =
-            b"# mod_qos block list 1\r\n192.0.2.1 60 20\n2001:db8::/64 0 4294967295\n::1 1 0";
+            b"# mod_qos block list 1\r\n192.0.2.1 60 20\n2001:db8::/64 0 4294967295\n::1 1 0\n\
+            198.51.100.0/24 600 104\n2001:db8::/48 1 0";
         assert_eq!(check(body, BITS), Ok(()));
         let read: Vec<_> = entries(body, BITS).flatten().collect();
+        let who = |entry: &Entry<'_>| match entry.who {
+            Who::Client(target) => target.text.to_owned(),
+            Who::Network(network) => format!("network {network}"),
+        };
         let words: Vec<_> =
-            read.iter().map(|entry| (entry.target.text, entry.left.0, entry.count)).collect();
-        let expected = [("192.0.2.1", 60, 20), ("2001:db8::/64", 0, u32::MAX), ("::1", 1, 0)];
-        assert_eq!(words, expected);
+            read.iter().map(|entry| (who(entry), entry.left.0, entry.count)).collect();
+        let expected = [
+            ("192.0.2.1", 60, 20),
+            ("2001:db8::/64", 0, u32::MAX),
+            ("::1", 1, 0),
+            ("network 198.51.100.0/24", 600, 104),
+            ("network 2001:db8::/48", 1, 0),
+        ];
+        assert_eq!(words, expected.map(|(who, left, count)| (who.to_owned(), left, count)));
         assert_eq!(check(b"# mod_qos block list 1", BITS), Ok(()), "nobody is blocked");
         assert_eq!(check(b"# mod_qos block list 1\n", BITS), Ok(()));
     }
@@ -121,7 +145,9 @@ mod tests {
             ("# mod_qos block list 1\n192.0.2.1 1 4294967296\n", 2),
             ("# mod_qos block list 1\n192.0.2 1 1\n", 2),
             ("# mod_qos block list 1\n192.0.2.1\t1 1\n", 2),
-            ("# mod_qos block list 1\n2001:db8::/48 1 1\n", 2),
+            ("# mod_qos block list 1\n2001:db8::/15 1 1\n", 2),
+            ("# mod_qos block list 1\n10.0.0.0/7 1 1\n", 2),
+            ("# mod_qos block list 1\n10.0.0.0/024 1 1\n", 2),
             ("# mod_qos block list 1\n192.0.2.1 1 1\0\n", 2),
             ("# mod_qos block list 1\n# a word\n", 2),
         ] {

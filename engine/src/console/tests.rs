@@ -8,19 +8,19 @@ const RULES: &str = "QS_ClientEventBlockCount 3 60
     QS_CondClientEventLimitCount 5 100 EVT x";
 
 /// An administrator at a server.
-struct Admin {
-    world: World,
+pub(super) struct Admin {
+    pub(super) world: World,
     connection: Connection,
 }
 
 impl Admin {
-    fn new(rules: &str) -> Admin {
+    pub(super) fn new(rules: &str) -> Admin {
         let mut world = World::new(rules);
         let connection = world.connect("127.0.0.1").expect("open");
         Admin { world, connection }
     }
 
-    fn send(&mut self, view: &mut View, body: &[u8]) -> (u16, String) {
+    pub(super) fn send(&mut self, view: &mut View, body: &[u8]) -> (u16, String) {
         self.world.exchange(&self.connection, view, |rules, exchange| {
             let page = match begin(rules.policy, exchange) {
                 Step::Answer(page) => page,
@@ -44,22 +44,22 @@ impl Admin {
 
     /// What a good action answers.
     #[track_caller]
-    fn get(&mut self, query: &str) -> String {
+    pub(super) fn get(&mut self, query: &str) -> String {
         let (status, text) = self.ask(query);
         assert_eq!(status, 200, "{query}: {text}");
         text
     }
 
-    fn load(&mut self, body: &str) -> (u16, String) {
+    pub(super) fn load(&mut self, body: &str) -> (u16, String) {
         self.send(&mut request("POST", "action=load"), body.as_bytes())
     }
 
-    fn told(&mut self) -> Vec<String> {
+    pub(super) fn told(&mut self) -> Vec<String> {
         self.world.told()
     }
 }
 
-fn request(method: &str, query: &str) -> View {
+pub(super) fn request(method: &str, query: &str) -> View {
     let mut view = View::default().at("/console", Some(query));
     view.aspects.insert(Aspect::Method, method.as_bytes().to_vec());
     view
@@ -150,8 +150,10 @@ fn what_makes_no_sense_is_not_acceptable_and_changes_nothing() {
         ("action=block&address=", wrong),
         ("action=block&address=abc", wrong),
         ("action=block&address=1.2.3.4%00", wrong),
-        ("action=block&address=1.2.3.4/24", wrong),
-        ("action=block&address=2001:db8::/48", wrong),
+        ("action=block&address=1.2.3.4/7", wrong),
+        ("action=setvip&address=1.2.3.4/24", wrong),
+        ("action=foo&address=1.2.3.4/7", wrong),
+        ("action=block&address=2001:db8::/15", wrong),
         ("action=block&address=<script>alert(1)</script>", wrong),
         ("action=setvip&address=9001:5098:3cd2:4fb0:d696:3f7d:28e1:7f72/128", wrong),
         (&long_address, wrong),

@@ -1,7 +1,9 @@
 //! Which rules hold a client, as things are.
 
 use super::lines::epoch_of;
+use super::networks::per_network;
 use super::{Peer, blocks, limits};
+use crate::client::address::Network;
 use crate::client::target::Target;
 use crate::context::Exchange;
 use crate::rules::{
@@ -20,11 +22,33 @@ pub fn render(
     target: &Target<'_>,
     row: Option<RowId>,
 ) -> String {
+    lines(exchange, target.text, restraints(policy, exchange, target, row))
+}
+
+/// The same for a network of many clients.
+pub fn of_network(
+    policy: &Policy,
+    exchange: &Exchange<'_>,
+    network: Network,
+    text: &str,
+) -> String {
+    let moment = &exchange.moment;
+    let found = moment.store.networks.find_whole(network, moment.now).and_then(|block| {
+        blocks::restraint_of_network(&policy.client_limit, moment, block, per_network(policy))
+    });
+    lines(exchange, text, found)
+}
+
+fn lines<'p>(
+    exchange: &Exchange<'_>,
+    who: &str,
+    restraints: impl IntoIterator<Item = Restraint<'p>>,
+) -> String {
     let (moment, epoch) = (&exchange.moment, exchange.request.arrived_at());
     let mut text = String::new();
-    for restraint in restraints(policy, exchange, target, row) {
+    for restraint in restraints {
         let Restraint { directive, variable, count, limit, remaining, since } = restraint;
-        let _ = write!(text, "{} rule={directive}", target.text);
+        let _ = write!(text, "{who} rule={directive}");
         if let Some(variable) = variable {
             let _ = write!(text, "({})", variable.to_string_lossy());
         }
@@ -32,7 +56,7 @@ pub fn render(
         let _ = writeln!(text, " count={count}/{limit} remaining={} since={since}", remaining.0);
     }
     if text.is_empty() {
-        let _ = writeln!(text, "{} rule=none", target.text);
+        let _ = writeln!(text, "{who} rule=none");
     }
     text
 }
@@ -50,11 +74,10 @@ fn restraints<'p>(
     if !target.is_made_up {
         let block = row.and_then(|row| blocks::restraint(&policy.client_limit, moment, row));
         all.extend(block.filter(|_| !blocks::is_exempt(&policy.client_limit, peer)));
-        let watch = policy.busy_watch.watch;
-        if let Some(max) = watch.and_then(|watch| watch.per_network)
-            && !blocks::is_exempt(&policy.client_limit, peer)
-        {
-            all.extend(blocks::restraint_of_network(&policy.client_limit, moment, peer, max));
+        let refused = moment.store.networks.find(peer.0, moment.now);
+        if let Some(refused) = refused.filter(|_| !blocks::is_exempt(&policy.client_limit, peer)) {
+            let (limits, max) = (&policy.client_limit, per_network(policy));
+            all.extend(blocks::restraint_of_network(limits, moment, refused.block, max));
         }
         all.extend(client_preference::restraint(&policy.client_preference, moment, row));
         // Counted for each server by itself: here for the one that is asked.

@@ -5,14 +5,18 @@ use crate::client::identity::{Client, Peer};
 use crate::context::{Connection, Marks, Moment};
 use crate::log_event::{self, Denial, Details, Fold, LogSink};
 use crate::report::Workers;
-use crate::rules::busy_watch::{self, ADDRESS, BEGINS, Episode, IS_OVER, NETWORK, Offender, Tally};
+use crate::rules::busy_watch::{
+    self, ADDRESS, BEGINS, Findings, IS_OVER, NETWORK, Offender, Tally,
+};
 use crate::rules::client_limit::{self, by_hand};
 use crate::rules::{Policy, connection_limit};
 use crate::store::clients::CLIENTS;
+use crate::store::episode::Told;
 use crate::store::loans::Purse;
+use crate::store::networks;
 use crate::store::recent::Denied;
 use crate::store::slots;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// What the engine cannot do itself.
@@ -29,7 +33,6 @@ pub fn watch(
     servers: &[&Policy],
     moment: &Moment<'_>,
     workers: &Workers,
-    episode: &mut Episode,
     hands: &mut dyn Hands,
     sink: &mut dyn LogSink,
 ) {
@@ -43,10 +46,19 @@ pub fn watch(
         let is_judged = |address: &Address| !is_exempt(servers, *address);
         Tally(all.0.iter().filter(|(who, _)| is_judged(who)).map(|(a, n)| (*a, *n)).collect())
     };
-    let findings = busy_watch::look(&watch, moment.now, busy, count, episode);
+    let episode = &moment.store.episode;
+    let mut state = episode.state();
+    let findings = busy_watch::look(&watch, moment.now, busy, count, &mut state);
+    episode.set(state);
     if let Some(seconds) = findings.over_after {
         let text = format_args!("QS_SrvBusyWatch: over after {} seconds, busy={busy}", seconds.0);
         log_event::note(&IS_OVER, text, None, sink);
+    }
+    let is_log_only = policy.server.is_log_only;
+    let members = members(&watch, &findings);
+    // Before all else, which may be slow: files, the log, syslog.
+    if !is_log_only {
+        act(policy, moment, &findings, &members);
     }
     if findings.begins {
         let file = hands.save(&picture(&all, &watch, workers, (busy, open)));
@@ -59,41 +71,66 @@ pub fn watch(
         );
         log_event::note(&BEGINS, text, None, sink);
     }
-    let is_log_only = policy.server.is_log_only;
-    let mut has_acted = false;
+    let hash = |address: Address| moment.store.clients.hash(address);
+    // Noted when it is done: should this process die, the next one tells of one of them once more at most.
     for offender in &findings.addresses {
-        if offender.is_new {
-            tell_of_address(moment, watch.per_address, offender, is_log_only, sink);
+        let (who, told) = (hash(offender.who), Told::Address { is_log_only });
+        if episode.knows(who, told) {
+            continue;
         }
-        if !is_log_only {
-            has_acted |= block(policy, moment, offender.who);
-            if offender.is_new {
-                hands.report(offender.who);
-            }
+        tell_of_address(moment, watch.per_address, offender, is_log_only, sink);
+        if !is_log_only && !episode.knows(who, Told::Member) {
+            hands.report(offender.who);
         }
+        episode.note(who, told);
     }
-    let mut refused: BTreeMap<Network, bool> = BTreeMap::new();
     for offender in &findings.networks {
-        if offender.is_new {
-            let max = watch.per_network.unwrap_or(0);
-            tell_of_network(moment, max, offender, is_log_only, sink);
+        let Network { address, bits } = offender.who;
+        let (who, told) = (hash(address), Told::Network { bits, is_log_only });
+        if episode.knows(who, told) {
+            continue;
         }
-        if !is_log_only {
-            has_acted |= block_network(policy, moment, offender.who);
-            refused.insert(offender.who, offender.is_new);
-        }
-    }
-    // With a network all of it that is here now: fail2ban wants addresses, and their open connections end.
-    let reported: BTreeSet<Address> = findings.addresses.iter().map(|known| known.who).collect();
-    for who in all.0.keys().filter(|_| !refused.is_empty()) {
-        if let Some(is_new) = refused.get(&who.network(watch.bits.0, watch.bits.1))
-            && !is_exempt(servers, *who)
-        {
-            has_acted |= block(policy, moment, *who);
-            if *is_new && !reported.contains(who) {
-                hands.report(*who);
+        tell_of_network(moment, watch.per_network.unwrap_or(0), offender, is_log_only, sink);
+        // fail2ban wants addresses: all that are here now.
+        let members = members.get(&offender.who).filter(|_| !is_log_only);
+        for member in members.into_iter().flatten() {
+            let who = hash(*member);
+            let is_told = |told| episode.knows(who, told);
+            if !is_told(Told::Address { is_log_only }) && !is_told(Told::Member) {
+                hands.report(*member);
+                episode.note(who, Told::Member);
             }
         }
+        episode.note(who, told);
+    }
+}
+
+/// The addresses of each network that holds too much.
+fn members(watch: &busy_watch::Watch, findings: &Findings) -> BTreeMap<Network, Vec<Address>> {
+    let mut members: BTreeMap<Network, Vec<Address>> =
+        findings.networks.iter().map(|offender| (offender.who, Vec::new())).collect();
+    for who in findings.judged.0.keys().filter(|_| !findings.networks.is_empty()) {
+        if let Some(list) = members.get_mut(&who.network(watch.bits.0, watch.bits.1)) {
+            list.push(*who);
+        }
+    }
+    members
+}
+
+/// Blocks offenders; with a network all of it that is here now, so that their open connections end, too.
+fn act(
+    policy: &Policy,
+    moment: &Moment<'_>,
+    findings: &Findings,
+    members: &BTreeMap<Network, Vec<Address>>,
+) {
+    let mut has_acted = false;
+    for offender in &findings.networks {
+        has_acted |= block_network(policy, moment, offender);
+    }
+    let addresses = findings.addresses.iter().map(|offender| &offender.who);
+    for address in addresses.chain(members.values().flatten()) {
+        has_acted |= block(policy, moment, *address);
     }
     if has_acted {
         moment.store.networks.note_act();
@@ -198,14 +235,14 @@ fn block(policy: &Policy, moment: &Moment<'_>, address: Address) -> bool {
     is_new
 }
 
-fn block_network(policy: &Policy, moment: &Moment<'_>, network: Network) -> bool {
+/// Blocks a network, unless it is blocked already. Where there is no room its addresses are blocked all the same.
+fn block_network(policy: &Policy, moment: &Moment<'_>, offender: &Offender<Network>) -> bool {
     let (networks, now) = (&moment.store.networks, moment.now);
     let Some(limit) = policy.client_limit.block else { return false };
-    let is_new = networks.until(network, now).is_none();
-    if is_new {
-        networks.block(network, now.after(limit.span));
-    }
-    is_new
+    let network = offender.who;
+    let block =
+        networks::Block { network, until: now.after(limit.span), count: offender.connections };
+    networks.until(network, now).is_none() && networks.block_if_room(block, now)
 }
 
 /// Draws a picture: comments, then a line for each address and for each network of several addresses,

@@ -2,15 +2,16 @@
 //! Spec: additions.md 1. Phase: watch, once a second in the server's helper process.
 //!
 //! [`look`] is pure: a moment, how busy the server is and who holds its connections go in, findings come
-//! out. What lasts from one look to the next is the [`Episode`].
+//! out. What lasts from one look to the next is the [`State`] of an episode, in shared memory.
 
 use crate::client::address::{Address, Network};
 use crate::directive::{About, Arguments, Arity, Directive, OfBaseServer, Scope};
 use crate::log_event::{Level, LogEvent};
+use crate::store::episode::State;
 use crate::time::{Seconds, Tick};
 use crate::values::{Capacity, MAX_NUMBER, NumberOrPercent, Problem, Unreachable, number};
 use core::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// As written.
 #[derive(Clone, Debug, Default)]
@@ -107,6 +108,13 @@ const FILES: u32 = 50;
 
 /// So long the server must not have been busy for an episode to be over.
 const CALM: Seconds = Seconds(10);
+
+/// When nobody has looked for longer than that, it is not known that the server was calm.
+const GAP: Seconds = Seconds(5);
+
+/// And when nobody has looked for so long, the episode is forgotten: there was no watch for a while. A helper
+/// process that dies again and again is replaced after a minute.
+const FORGOTTEN: Seconds = Seconds(120);
 
 fn absolute(word: &str) -> Result<String, Problem> {
     let is_good = word.starts_with('/') && !word.chars().any(char::is_control);
@@ -254,15 +262,6 @@ impl Policy {
     }
 }
 
-/// What lasts from one look to the next.
-#[derive(Debug, Default)]
-pub struct Episode {
-    since: Option<Tick>,
-    calm_since: Option<Tick>,
-    told: BTreeSet<Address>,
-    told_networks: BTreeSet<Network>,
-}
-
 /// An address or a network that holds too many connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offender<T> {
@@ -270,8 +269,6 @@ pub struct Offender<T> {
     pub who: T,
     /// How many it holds.
     pub connections: u32,
-    /// Found for the first time in this episode.
-    pub is_new: bool,
 }
 
 /// What a look finds.
@@ -285,10 +282,12 @@ pub struct Findings {
     pub addresses: Vec<Offender<Address>>,
     /// The same.
     pub networks: Vec<Offender<Network>>,
+    /// All who were judged.
+    pub judged: Tally,
 }
 
 /// Who holds how many connections.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally(pub BTreeMap<Address, u32>);
 
 impl Tally {
@@ -320,36 +319,40 @@ pub fn look(
     now: Tick,
     busy: u32,
     count: impl FnOnce() -> Tally,
-    episode: &mut Episode,
+    state: &mut State,
 ) -> Findings {
     let mut findings = Findings::default();
-    match episode.since {
+    let unseen = state.looked.replace(now).map(|looked| now.seconds_since(looked));
+    if unseen.is_some_and(|unseen| unseen > FORGOTTEN) {
+        state.since = None;
+    }
+    if unseen.is_some_and(|unseen| unseen > GAP) {
+        state.calm_since = None;
+    }
+    match state.since {
         None if busy < watch.threshold => return findings,
         None => {
-            *episode = Episode { since: Some(now), ..Episode::default() };
+            let number = state.number.wrapping_add(1);
+            *state = State { since: Some(now), calm_since: None, number, ..*state };
             findings.begins = true;
         }
         // Hysteresis: less than nine tenths, and for some time.
         Some(since) if u64::from(busy) * 10 < u64::from(watch.threshold) * 9 => {
-            let calm_since = *episode.calm_since.get_or_insert(now);
+            let calm_since = *state.calm_since.get_or_insert(now);
             if now.seconds_since(calm_since) >= CALM {
                 findings.over_after = Some(now.seconds_since(since));
-                *episode = Episode::default();
+                (state.since, state.calm_since) = (None, None);
             }
             return findings;
         }
-        Some(_) => episode.calm_since = None,
+        Some(_) => state.calm_since = None,
     }
     let tally = count();
     findings.addresses = tally
         .0
         .iter()
         .filter(|(_, count)| **count >= watch.per_address)
-        .map(|(address, count)| Offender {
-            who: *address,
-            connections: *count,
-            is_new: episode.told.insert(*address),
-        })
+        .map(|(address, count)| Offender { who: *address, connections: *count })
         .collect();
     if let Some(max) = watch.per_network {
         findings.networks = tally
@@ -357,15 +360,12 @@ pub fn look(
             .into_iter()
             // One address is no network: its neighbours have done nothing.
             .filter(|(_, (connections, addresses))| *connections >= max && *addresses > 1)
-            .map(|(network, (connections, _))| Offender {
-                who: network,
-                connections,
-                is_new: episode.told_networks.insert(network),
-            })
+            .map(|(network, (connections, _))| Offender { who: network, connections })
             .collect();
     }
     findings.addresses.sort_by_key(|offender| Reverse(offender.connections));
     findings.networks.sort_by_key(|offender| Reverse(offender.connections));
+    findings.judged = tally;
     findings
 }
 

@@ -229,7 +229,7 @@ pub fn judge_network(
     if self::is_exempt(policy, peer, text) || is_exempt() {
         return None;
     }
-    let reading = Reading { start: refused.until.before(limit.span), count: limit.max };
+    let reading = Reading { start: refused.block.until.before(limit.span), count: limit.max };
     Some(blocked(moment, limit, reading, Fold::of(networks.deny(refused))))
 }
 
@@ -297,7 +297,11 @@ pub fn judge_request(policy: &Policy, exchange: &mut Exchange<'_>) -> Option<Vio
     let row = moment.store.clients.row(row_id)?;
     let reading = row.block.look();
     if reading.count < limit.max || reading.is_over(moment.now, limit.span) {
-        return None;
+        // One word to read while no network is blocked.
+        let refused = moment.store.networks.find(connection.peer.0, moment.now)?;
+        let start = refused.block.until.before(limit.span);
+        let reading = Reading { start, count: limit.max };
+        return (!connection.is_vip).then(|| blocked(&moment, limit, reading, Fold::Full));
     }
     moment.store.clients.mark(row_id, flag::BLOCKED, moment.now);
     exchange.add_letter(Letter::LowPriority);

@@ -14,6 +14,7 @@ use crate::store::children::{Children, Record};
 use crate::store::chunks::{CHUNK_RECORDS, Chunk};
 use crate::store::clients::{BUCKET, Clients, Row, Secret};
 use crate::store::columns::{self, Head};
+use crate::store::episode::{self, Episode};
 use crate::store::loans::Sheet;
 use crate::store::marks::{CLASSES, Contents, Mark, Marks};
 use crate::store::networks::{self, NETWORKS, Networks};
@@ -24,7 +25,7 @@ use crate::store::slots::{Scope, Scopes};
 use crate::store::totals::{EVENTS, Total, Totals};
 
 /// Changes with every change of a row or of this drawing.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;
 
 /// Rows of the client table when `QS_ClientEntries` is not configured.
 pub const DEFAULT_CLIENT_ENTRIES: u32 = 50_000;
@@ -176,6 +177,10 @@ pub struct Parts<'a> {
     pub networks_end: &'a AtomicU64,
     /// How many blocks were made of which open connections shall hear.
     pub acts: &'a AtomicU64,
+    /// Where the watch's episode stands.
+    pub episode: &'a [AtomicU64],
+    /// Of whom it was told in it.
+    pub told: &'a [AtomicU64],
     /// Places for requests that sleep.
     pub places: &'a [Place],
     /// The tickets of their queues.
@@ -197,6 +202,7 @@ impl<'a> Store<'a> {
             peers: Clients::new(parts.peers, secret),
             clients: Clients::new(parts.clients, secret),
             networks: Networks::new(parts.networks, parts.networks_end, parts.acts),
+            episode: Episode::new(parts.episode, parts.told),
             rules: Rules::new(parts.rules),
             sleepers: Sleepers::new(parts.places, parts.tickets),
             totals: Totals::new(parts.totals),
@@ -221,6 +227,8 @@ pub struct PrivateMemory {
     networks: Vec<networks::Row>,
     networks_end: AtomicU64,
     acts: AtomicU64,
+    episode: Vec<AtomicU64>,
+    told: Vec<AtomicU64>,
     places: Vec<Place>,
     tickets: AtomicU64,
     reclaimed: AtomicU64,
@@ -277,6 +285,8 @@ impl PrivateMemory {
             networks: many(NETWORKS, networks::Row::default),
             networks_end: AtomicU64::new(0),
             acts: AtomicU64::new(0),
+            episode: many(episode::WORDS, || AtomicU64::new(0)),
+            told: many(episode::TOLD, || AtomicU64::new(0)),
             places: many(layout.places, Place::default),
             tickets: AtomicU64::new(0),
             reclaimed: AtomicU64::new(0),
@@ -299,6 +309,8 @@ impl PrivateMemory {
                 networks: &self.networks,
                 networks_end: &self.networks_end,
                 acts: &self.acts,
+                episode: &self.episode,
+                told: &self.told,
                 places: &self.places,
                 tickets: &self.tickets,
                 totals: &self.totals,

@@ -103,7 +103,8 @@ fn who_holds_a_busy_server_is_banned_in_the_kernel(mpm: Mpm, action: Action) {
         if rules(action).is_none() {
             return;
         }
-        let httpd = Httpd::on(mpm).size(2, 60).with("QS_SrvBusyWatch 50 30").start();
+        // Each child has room for all: event closes idle connections of a child whose workers are all busy.
+        let httpd = Httpd::on(mpm).size(2, 75).with("QS_SrvBusyWatch 50 30").start();
         httpd.expect(310).expect(60);
         let fail2ban = Fail2ban::start(&httpd, action);
         for (number, (bad, good)) in [("127.0.0.71", "127.0.0.72"), (BAD, GOOD)].iter().enumerate()

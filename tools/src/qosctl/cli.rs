@@ -60,11 +60,11 @@ pub enum Command {
               value_parser = clap::value_parser!(u64).range(1..=86400))]
         interval: u64,
     },
-    /// Lists the clients that are blocked
+    /// Lists the clients and networks that are blocked
     Bans,
     /// Blocks a client, for the time of QS_ClientEventBlockCount from now on
     Ban {
-        /// An address, or a prefix as the server counts it: 192.0.2.7, 2001:db8::1, 2001:db8::/64
+        /// An address, a prefix as the server counts it, or a network: 192.0.2.7, 2001:db8::/64, 192.0.2.0/24
         #[arg(value_parser = address)]
         address: String,
     },
@@ -95,9 +95,9 @@ fn address(text: &str) -> Result<String, String> {
         Some((address, length)) => (address, Some(length)),
         None => (text, None),
     };
-    let allowed = "an IPv4 or IPv6 address, or an IPv6 prefix as <prefix>/<bits>";
+    let allowed = "an IPv4 or IPv6 address, or a network as <address>/<bits>";
     let ip: IpAddr = address.parse().map_err(|_| allowed)?;
-    let (least, most) = if ip.is_ipv4() { (32, 32) } else { (32, 128) };
+    let (least, most) = if ip.is_ipv4() { (8, 32) } else { (16, 128) };
     let is_length = |length: &str| {
         length.bytes().all(|digit| digit.is_ascii_digit())
             && length.parse::<u8>().is_ok_and(|bits| (least..=most).contains(&bits))
@@ -118,11 +118,13 @@ mod tests {
 
     #[test]
     fn addresses_and_urls_are_checked_before_anybody_is_asked() {
-        for good in ["192.0.2.7", "192.0.2.7/32", "2001:db8::1", "2001:db8::/64", "::1/128"] {
+        for good in
+            ["192.0.2.7", "192.0.2.7/32", "2001:db8::1", "2001:db8::/64", "::1/128", "192.0.2.0/24"]
+        {
             assert_eq!(address(good).as_deref(), Ok(good));
         }
         for bad in
-            ["", "abc", "192.0.2", "192.0.2.0/24", "::/0", "::/129", "::/", "::/+64", "1.2.3.4&x=1"]
+            ["", "abc", "192.0.2", "192.0.2.0/7", "::/0", "::/129", "::/", "::/+64", "1.2.3.4&x=1"]
         {
             assert!(address(bad).is_err(), "{bad}");
         }

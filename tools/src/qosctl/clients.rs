@@ -7,6 +7,8 @@ use super::{Failure, Outcome, say, warn};
 use serde_json::{Value, json};
 
 const BLOCK: &str = "QS_ClientEventBlockCount";
+/// What networks are blocked by.
+const WATCH: &str = "QS_SrvBusyWatch";
 const LIMITS: [&str; 2] = ["QS_ClientEventLimitCount", "QS_CondClientEventLimitCount"];
 
 /// `qosctl bans`
@@ -38,7 +40,7 @@ pub fn ban(server: &Server, address: &str, is_json: bool) -> Result<Outcome, Fai
     } else {
         say(&format!("{address} is blocked for {}\n", span(left)))?;
     }
-    if !holdings(server, address)?.iter().any(|rule| rule.directive == BLOCK) {
+    if !holdings(server, address)?.iter().any(is_block) {
         warn("but the server serves it all the same: see QS_ClientEventBlockExcludeIP");
     }
     Ok(Outcome::Done)
@@ -100,8 +102,12 @@ fn holdings(server: &Server, address: &str) -> Result<Vec<Holding>, Failure> {
     answers::holdings(&server.look(&about("why", address))?)
 }
 
+fn is_block(rule: &Holding) -> bool {
+    rule.directive == BLOCK || rule.directive == WATCH
+}
+
 fn can_be_lifted(rule: &Holding) -> bool {
-    rule.directive == BLOCK || rule.variable.is_some() && LIMITS.contains(&rule.directive.as_str())
+    is_block(rule) || rule.variable.is_some() && LIMITS.contains(&rule.directive.as_str())
 }
 
 fn name(rule: &Holding) -> String {

@@ -23,14 +23,13 @@ impl Hands for Notebook {
 /// A server, its watch, and what the watch did.
 struct Guarded {
     world: World,
-    episode: Episode,
     notes: Notebook,
 }
 
 impl Guarded {
     fn new(lines: &str) -> Guarded {
         let world = World::new(lines);
-        Guarded { world, episode: Episode::default(), notes: Notebook::default() }
+        Guarded { world, notes: Notebook::default() }
     }
 
     fn hold(&mut self, address: &str, count: usize) -> Vec<Connection> {
@@ -38,10 +37,10 @@ impl Guarded {
     }
 
     fn look(&mut self) {
-        let Guarded { world, episode, notes } = self;
+        let Guarded { world, notes } = self;
         let workers = Workers { max_clients: 40, ..Workers::default() };
         world.with(|policy, moment, sink| {
-            watch(&[policy], moment, &workers, episode, notes, sink);
+            watch(&[policy], moment, &workers, notes, sink);
         });
     }
 }
@@ -155,4 +154,69 @@ fn log_only_logs_and_does_nothing_else() {
     server.world.lines.clear();
     assert!(server.world.connect("192.0.2.1").is_some());
     assert_eq!(server.world.told(), [""; 0], "nor is it told of a block");
+}
+
+/// What a helper process that has just been started does: it knows nothing but what lies in shared memory.
+fn look_with_new_eyes(server: &mut Guarded) -> (Vec<String>, Notebook) {
+    server.world.lines.clear();
+    server.notes = Notebook::default();
+    server.look();
+    (server.world.told(), core::mem::take(&mut server.notes))
+}
+
+#[test]
+fn an_episode_outlives_the_process_that_watches() {
+    let mut server = Guarded::new("QS_SrvBusyWatch 8 4 8");
+    let _alone = server.hold("203.0.113.1", 5);
+    let _network = [server.hold("192.0.2.1", 4), server.hold("192.0.2.2", 4)];
+    server.look();
+    assert_eq!(server.world.told().len(), 1 + 3 + 1, "busy, three addresses, a network");
+    assert_eq!(server.notes.reported.len(), 3, "none of them twice");
+    let (told, notes) = look_with_new_eyes(&mut server);
+    assert_eq!((told.len(), notes.reported.len(), notes.pictures.len()), (0, 0, 0));
+    let acts = server.world.with(|_, moment, _| moment.store.networks.acts());
+    assert_eq!(acts, 1, "who is blocked is not blocked again");
+    // Who comes later is new, and whose block has ended is blocked again, in silence.
+    server.world.wait(2_000);
+    let _later = server.hold("198.51.100.7", 4);
+    let (told, notes) = look_with_new_eyes(&mut server);
+    assert_eq!((told.len(), notes.reported), (1, vec!["198.51.100.7".to_owned()]));
+    server.world.wait(100_000);
+    look_with_new_eyes(&mut server);
+    server.world.wait(100_000);
+    let (told, _) = look_with_new_eyes(&mut server);
+    assert_eq!(told.len(), 0, "{told:?}");
+}
+
+#[test]
+fn who_was_only_logged_is_told_of_again_when_it_is_blocked() {
+    let mut server = Guarded::new("QS_SrvBusyWatch 8 4\nQS_LogOnly on");
+    let _held = server.hold("192.0.2.1", 8);
+    server.look();
+    server.world.restart("QS_SrvBusyWatch 8 4", 2);
+    let (told, notes) = look_with_new_eyes(&mut server);
+    assert!(told[0].starts_with("mod_qos(310): access denied, "), "{told:?}");
+    assert_eq!((told.len(), notes.reported.len(), notes.pictures.len()), (1, 1, 0));
+}
+
+#[test]
+fn more_networks_than_can_be_blocked_are_blocked_by_their_addresses() {
+    let mut server = Guarded::new("QS_SrvBusyWatch 8 4 2");
+    let hosts = (0..300u32).flat_map(|n| (1..=2).map(move |host| (n, host)));
+    let who = |(n, host): (u32, u32)| format!("10.{}.{}.{host}", n / 200, n % 200);
+    let held: Vec<Connection> =
+        hosts.map(|host| server.world.connect(&who(host)).expect("let in")).collect();
+    server.look();
+    let count = server.world.with(|_, moment, _| moment.store.networks.all(moment.now).len());
+    assert_eq!(count, networks::NETWORKS);
+    server.world.with(|policy, moment, _| {
+        assert!(held.iter().all(|connection| ends(policy, moment, connection)));
+    });
+    let acts = server.world.with(|_, moment, _| moment.store.networks.acts());
+    server.world.wait(1_000);
+    server.look();
+    let (later, now) = server.world.with(|_, moment, _| {
+        (moment.store.networks.acts(), moment.store.networks.all(moment.now).len())
+    });
+    assert_eq!((later, now), (acts, count), "none of them takes another one's room");
 }

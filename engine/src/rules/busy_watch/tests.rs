@@ -19,47 +19,80 @@ fn held(list: &[(&str, u32)]) -> Tally {
     Tally::of(list.iter().flat_map(each))
 }
 
-fn found<T: ToString>(offenders: &[Offender<T>]) -> Vec<(String, u32, bool)> {
-    offenders.iter().map(|o| (o.who.to_string(), o.connections, o.is_new)).collect()
+fn found<T: ToString>(offenders: &[Offender<T>]) -> Vec<(String, u32)> {
+    offenders.iter().map(|o| (o.who.to_string(), o.connections)).collect()
 }
 
 #[test]
 fn nobody_is_counted_while_the_server_is_not_busy() {
-    let mut episode = Episode::default();
-    let findings = look(&WATCH, at(0), 99, || panic!("counted"), &mut episode);
+    let mut state = State::default();
+    let findings = look(&WATCH, at(0), 99, || panic!("counted"), &mut state);
     assert_eq!(findings, Findings::default());
 }
 
 #[test]
-fn an_offender_is_new_once_in_an_episode() {
-    let mut episode = Episode::default();
+fn offenders_are_found_at_each_look() {
+    let mut state = State::default();
     let tally = || held(&[("192.0.2.1", 20), ("198.51.100.1", 19), ("203.0.113.1", 30)]);
-    let findings = look(&WATCH, at(0), 100, tally, &mut episode);
-    assert!(findings.begins);
-    let expected = [("203.0.113.1".to_owned(), 30, true), ("192.0.2.1".to_owned(), 20, true)];
-    assert_eq!(found(&findings.addresses), expected);
-    let findings = look(&WATCH, at(1), 95, tally, &mut episode);
-    assert!(!findings.begins && findings.addresses.iter().all(|offender| !offender.is_new));
+    let expected = [("203.0.113.1".to_owned(), 30), ("192.0.2.1".to_owned(), 20)];
+    for (second, busy) in [(0, 100), (1, 95)] {
+        let findings = look(&WATCH, at(second), busy, tally, &mut state);
+        assert_eq!(findings.begins, second == 0);
+        assert_eq!(found(&findings.addresses), expected);
+        assert_eq!(findings.judged.0.len(), 3);
+    }
     let later = || held(&[("198.51.100.1", 21)]);
-    let findings = look(&WATCH, at(2), 95, later, &mut episode);
-    assert_eq!(found(&findings.addresses), [("198.51.100.1".to_owned(), 21, true)]);
+    let findings = look(&WATCH, at(2), 95, later, &mut state);
+    assert_eq!(found(&findings.addresses), [("198.51.100.1".to_owned(), 21)]);
+}
+
+/// Looks with so many busy from second to second; returns when episodes began, and when they were over after
+/// how long.
+fn seen(busy: impl Fn(u32) -> Option<u32>, seconds: u32) -> (Vec<u32>, Vec<(u32, u32)>) {
+    let (mut state, mut begins, mut over) = (State::default(), Vec::new(), Vec::new());
+    for second in 0..seconds {
+        if let Some(busy) = busy(second) {
+            let findings = look(&WATCH, at(second), busy, Tally::default, &mut state);
+            begins.extend(findings.begins.then_some(second));
+            over.extend(findings.over_after.map(|after| (second, after.0)));
+        }
+    }
+    (begins, over)
 }
 
 #[test]
 fn an_episode_is_over_after_ten_seconds_below_nine_tenths() {
-    let mut episode = Episode::default();
-    let mut steps = Vec::new();
-    // Busy, calm for nine seconds, at nine tenths again, calm for ten seconds.
-    for (second, busy) in [(0, 100), (5, 89), (14, 89), (15, 90), (16, 89), (25, 0), (26, 0)] {
-        let findings = look(&WATCH, at(second), busy, Tally::default, &mut episode);
-        steps.push((findings.begins, findings.over_after.map(|seconds| seconds.0)));
+    // Busy, calm for nine seconds, at nine tenths again, calm for ten seconds, nearly busy, busy.
+    let busy = |second| match second {
+        0 | 28 => 100,
+        1..5 | 15 => 90,
+        27 => 99,
+        _ => 89,
+    };
+    assert_eq!(seen(|second| Some(busy(second)), 29), (vec![0, 28], vec![(26, 26)]));
+}
+
+#[test]
+fn calm_that_nobody_has_seen_is_none() {
+    // Nobody looks from the eighth to the fourteenth second, nor from the twentieth to the twenty-third.
+    let is_seen = |second| !(8..=14).contains(&second) && !(20..=23).contains(&second);
+    let busy = |second| is_seen(second).then_some(if second < 5 { 100 } else { 0 });
+    assert_eq!(seen(busy, 40), (vec![0], vec![(25, 25)]));
+}
+
+#[test]
+fn an_episode_that_nobody_has_watched_for_minutes_is_forgotten() {
+    for (gap, expected) in [(120, vec![0]), (121, vec![0, 121])] {
+        let busy = |second| (second == 0 || second == gap).then_some(100);
+        assert_eq!(seen(busy, 130), (expected, vec![]), "{gap}");
     }
-    let mut expected = vec![(false, None); 7];
-    expected[0] = (true, None);
-    expected[6] = (false, Some(26));
-    assert_eq!(steps, expected);
-    assert!(!look(&WATCH, at(27), 99, Tally::default, &mut episode).begins);
-    assert!(look(&WATCH, at(28), 100, Tally::default, &mut episode).begins, "the next one");
+    // Nor is its end told of.
+    let busy = |second| match second {
+        0 => Some(100),
+        1..=120 => None,
+        _ => Some(0),
+    };
+    assert_eq!(seen(busy, 150), (vec![0], vec![]));
 }
 
 #[test]
@@ -70,16 +103,16 @@ fn a_crowd_of_few_networks_is_found_by_its_networks() {
         attackers.flat_map(|who| [address(&who), address(&who)]).collect();
     connections.push(address("192.0.2.1"));
     let tally = || Tally::of(connections.into_iter());
-    let findings = look(&WATCH, at(0), 601, tally, &mut Episode::default());
+    let findings = look(&WATCH, at(0), 601, tally, &mut State::default());
     assert_eq!(findings.addresses, []);
-    let expected: Vec<_> = (0..5).map(|n| (format!("10.0.{n}.0/24"), 120, true)).collect();
+    let expected: Vec<_> = (0..5).map(|n| (format!("10.0.{n}.0/24"), 120)).collect();
     assert_eq!(found(&findings.networks), expected);
 }
 
 #[test]
 fn the_neighbours_of_a_lone_offender_are_left_alone() {
     let tally = || held(&[("10.0.0.1", 90), ("2001:db8::1", 60)]);
-    let findings = look(&WATCH, at(0), 150, tally, &mut Episode::default());
+    let findings = look(&WATCH, at(0), 150, tally, &mut State::default());
     assert_eq!(findings.addresses.len(), 2);
     assert_eq!(findings.networks, []);
 }
@@ -88,13 +121,13 @@ fn the_neighbours_of_a_lone_offender_are_left_alone() {
 fn networks_are_judged_only_where_their_number_is_written() {
     let watch = Watch { per_network: None, ..WATCH };
     let tally = || held(&[("10.0.0.1", 19), ("10.0.0.2", 19), ("10.0.0.3", 19)]);
-    assert_eq!(look(&watch, at(0), 150, tally, &mut Episode::default()).networks, []);
-    assert_eq!(look(&WATCH, at(0), 150, tally, &mut Episode::default()).networks.len(), 1);
+    assert_eq!(look(&watch, at(0), 150, tally, &mut State::default()).networks, []);
+    assert_eq!(look(&WATCH, at(0), 150, tally, &mut State::default()).networks.len(), 1);
     let wide = Watch { bits: (16, 48), ..WATCH };
     let tally =
         || held(&[("10.0.1.1", 19), ("10.0.2.2", 19), ("10.0.3.3", 12), ("2001:db8:0:1::1", 10)]);
-    let findings = look(&wide, at(0), 150, tally, &mut Episode::default());
-    assert_eq!(found(&findings.networks), [("10.0.0.0/16".to_owned(), 50, true)]);
+    let findings = look(&wide, at(0), 150, tally, &mut State::default());
+    assert_eq!(found(&findings.networks), [("10.0.0.0/16".to_owned(), 50)]);
 }
 
 fn policy(lines: &str) -> Policy {

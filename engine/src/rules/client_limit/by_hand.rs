@@ -2,10 +2,12 @@
 
 use super::{BlockLimit, Policy};
 use crate::atomic::Ordering;
+use crate::client::address::Network;
 use crate::client::identity::Peer;
 use crate::context::Moment;
 use crate::meter::window::Reading;
 use crate::store::clients::RowId;
+use crate::store::networks;
 use crate::time::{Seconds, Tick};
 use crate::verdict::Restraint;
 
@@ -58,23 +60,46 @@ pub fn restraint(policy: &Policy, moment: &Moment<'_>, row: RowId) -> Option<Res
     })
 }
 
-/// The same for the network that a peer is in, whose connections are not counted after that.
+/// The same for a network that is blocked; `per_network` is what the watch allows it, if it judges networks.
 pub fn restraint_of_network(
     policy: &Policy,
     moment: &Moment<'_>,
-    peer: Peer,
-    limit: u32,
+    block: networks::Block,
+    per_network: Option<u32>,
 ) -> Option<Restraint<'static>> {
-    let refused = moment.store.networks.find(peer.0, moment.now)?;
-    let span = policy.block?.span;
+    let BlockLimit { max, span, .. } = policy.block?;
+    let by_events = "QS_ClientEventBlockCount";
     Some(Restraint {
-        directive: "QS_SrvBusyWatch",
+        directive: per_network.map_or(by_events, |_| "QS_SrvBusyWatch"),
         variable: None,
-        count: limit,
-        limit,
-        remaining: refused.until.seconds_until(moment.now),
-        since: refused.until.before(span),
+        count: block.count,
+        limit: per_network.unwrap_or(max),
+        remaining: block.until.seconds_until(moment.now),
+        since: block.until.before(span).min(moment.now),
     })
+}
+
+/// Blocks a network from now on. False where too many are blocked for longer.
+pub fn block_network(
+    limit: BlockLimit,
+    moment: &Moment<'_>,
+    network: Network,
+    per_network: Option<u32>,
+) -> bool {
+    let (until, max) = (moment.now.after(limit.span), per_network.unwrap_or(limit.max));
+    let block = networks::Block { network, until, count: max.saturating_add(MORE) };
+    let is_blocked = moment.store.networks.block(block, moment.now);
+    if is_blocked {
+        moment.store.networks.note_act();
+    }
+    is_blocked
+}
+
+/// Blocks a network until a moment, unless it is blocked for longer already.
+pub fn block_network_until(moment: &Moment<'_>, network: Network, end: Tick, count: u32) -> bool {
+    let (networks, now) = (&moment.store.networks, moment.now);
+    let is_longer = networks.until(network, now).is_some_and(|until| until >= end);
+    is_longer || networks.block(networks::Block { network, until: end, count }, now)
 }
 
 /// Returns until when a client is blocked, and by how many events, if it is.
