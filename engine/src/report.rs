@@ -7,6 +7,7 @@
 //!       -> json        `?json`
 //!       -> html        for people, a part of it below mod_status
 //!     -> clients       who is blocked or limited, and what is known of one client
+//!     -> watch         whether the server is busy, and which networks are blocked
 //!       -> metrics     for Prometheus
 //! ```
 //! Nothing is held up for a page: it reads counters that others go on changing.
@@ -21,6 +22,7 @@ pub mod metrics;
 pub mod query;
 pub mod rows;
 pub mod text;
+pub mod watch;
 
 pub use query::Query;
 pub use rows::{Row, StatusRows};

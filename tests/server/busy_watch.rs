@@ -94,14 +94,16 @@ fn the_helper_lives_as_long_as_the_server(mpm: Mpm) {
     let mut httpd = Httpd::on(mpm).with("QS_SrvBusyWatch 80% 10").start();
     httpd.expect(316);
     let first = wait_for_helper(&httpd, &[]);
-    let status = fs::read_to_string(format!("/proc/{first}/status")).expect("a process");
-    let children = httpd.children();
-    let user_of =
-        |status: &str| status.lines().find(|line| line.starts_with("Uid:")).map(str::to_owned);
-    let of_a_child = children.iter().filter(|pid| **pid != first).find_map(|pid| {
-        user_of(&fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default())
+    let user_of = |pid: i32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.lines().find(|line| line.starts_with("Uid:")).map(str::to_owned)
+    };
+    // Each has the server's own for a moment, at its start.
+    wait_until("it has the user of those who serve", PATIENCE, || {
+        let others = httpd.children().into_iter().filter(|pid| *pid != first);
+        let mut users = others.filter_map(user_of).peekable();
+        users.peek().is_some() && users.all(|user| Some(user) == user_of(first))
     });
-    assert_eq!(user_of(&status), of_a_child, "it has the user of those who serve");
 
     httpd.kill_child(first);
     httpd.expect_text("exit signal Killed (9)");
@@ -212,7 +214,7 @@ fn the_program_gets_the_file_and_syslog_the_address(syslog: &Syslog) {
     let httpd = Httpd::on(Mpm::Worker)
         .with(
             "QS_SrvBusyWatch 4 4 4\nQS_SrvBusyWatchDir @ROOT@/busy\nQS_SrvBusyWatchExec /bin/gzip\n\
-             QS_ClientEventBlockCount 20 60",
+             QS_ClientEventBlockCount 20 60\n<Location /qos>\nSetHandler qos-viewer\n</Location>",
         )
         .start();
     httpd.expect(311);
@@ -228,6 +230,21 @@ fn the_program_gets_the_file_and_syslog_the_address(syslog: &Syslog) {
         let found = pictures(&httpd.root().join("busy"));
         matches!(&found[..], [one] if one.to_string_lossy().ends_with("-00.txt.gz"))
     });
+    // The status page has it all.
+    let page = httpd.client("127.77.8.1").get("/qos?json").served().text();
+    let directory = format!("\"directory\":\"{}/busy\",\"files_kept\":50", httpd.root().display());
+    for part in [
+        "\"threshold\":4,\"per_address\":4,\"per_network\":4,\"bits_ipv4\":24",
+        "\"block_seconds\":60",
+        &directory,
+        "\"program\":\"/bin/gzip\"",
+        "\"is_busy\":",
+        "\"network\":\"127.77.7.0/24\",\"connections\":4,\"limit\":4",
+    ] {
+        assert!(page.contains(part), "no {part} in\n{page}");
+    }
+    let page = httpd.client("127.77.8.1").get("/qos").served().text();
+    assert!(page.contains("blocked networks: 1"), "{page}");
     let mut lines = Vec::new();
     wait_until("four lines", PATIENCE, || {
         lines.extend(syslog.told());

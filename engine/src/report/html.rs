@@ -6,6 +6,7 @@
 mod client;
 mod escape;
 mod servers;
+mod watch;
 
 use super::clients::{self, Held, Top, Walk};
 use super::clock::WallClock;
@@ -75,7 +76,9 @@ pub fn render(picture: &Picture<'_>, asked: &Asked<'_>) -> String {
     let walk = clients::walk(picture);
     overview(picture, &walk, &mut out);
     settings(picture, choice, &mut out);
+    watch::section(picture, &mut out);
     restrained(picture, &walk, &mut out);
+    watch::networks(picture, &mut out);
     denials(picture, &mut out);
     servers::all(picture, &walk, choice.with_addresses, &mut out);
     events(picture, &mut out);

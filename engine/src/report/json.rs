@@ -2,6 +2,7 @@
 //! the same schema number, never renamed or retyped.
 //! Spec: additions.md 5.
 
+mod watch;
 mod writer;
 
 use super::clients::{Top, Walk};
@@ -38,6 +39,8 @@ pub fn render(picture: &Picture<'_>, query: &Query) -> String {
             }
         });
         page.object("clients", |out| of_clients(picture, out));
+        page.array("blocked_networks", |out| watch::networks(picture, out));
+        watch::member(picture, page);
         page.array("denials", |out| denials(picture, out));
         if picture.base.pages.shows_events {
             page.array("events", |out| {

@@ -2,7 +2,7 @@
 //! label tells of a client, so there are as many series as the configuration has rules.
 
 use super::rows::{Row, Unit};
-use super::{Asked, Page, Picture, ServerView, StatusRows, events};
+use super::{Asked, Page, Picture, ServerView, StatusRows, events, watch};
 use crate::rules::client_limit;
 use crate::store::rules::{Outcome, Tallied};
 use core::fmt::{self, Write as _};
@@ -36,6 +36,8 @@ metrics! {
     CLIENTS_MAX: "gauge" "modqos_clients_max", "Clients that can be remembered without being connected.";
     EVICTED: "counter" "modqos_clients_evicted_total", "Clients that were forgotten for others.";
     BLOCKED: "gauge" "modqos_clients_blocked", "Clients that are blocked now by QS_ClientEventBlockCount.";
+    NETWORKS: "gauge" "modqos_networks_blocked", "Networks that are blocked now as a whole.";
+    EPISODE: "gauge" "modqos_busy_watch_episode", "1 while QS_SrvBusyWatch finds the server busy.";
     WAITING: "gauge" "modqos_requests_waiting", "Requests that are held up, or wait for their turn.";
     RECLAIMED: "counter" "modqos_leases_reclaimed_total", "Counted units that came back from children that were killed.";
 }
@@ -82,6 +84,9 @@ pub fn render(picture: &Picture<'_>) -> String {
     text.one(&EVICTED, &[], clients.evicted());
     let blocked = client_limit::blocked_clients(&picture.base.client_limit, picture);
     text.one(&BLOCKED, &[], blocked as u64);
+    text.one(&NETWORKS, &[], watch::networks(picture).len() as u64);
+    let seen = watch::look(picture);
+    text.all(&EPISODE, seen.map(|seen| (String::new(), u64::from(seen.since.is_some()))));
     text.one(&WAITING, &[], picture.store.sleepers.count().into());
     text.one(&RECLAIMED, &[], picture.store.children.reclaimed());
     text.0

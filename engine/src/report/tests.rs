@@ -3,6 +3,7 @@
 mod html;
 mod json;
 mod million;
+mod watch;
 
 use super::*;
 use crate::testing::{View, World};

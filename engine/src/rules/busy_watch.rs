@@ -114,7 +114,7 @@ const GAP: Seconds = Seconds(5);
 
 /// And when nobody has looked for so long, the episode is forgotten: there was no watch for a while. A helper
 /// process that dies again and again is replaced after a minute.
-const FORGOTTEN: Seconds = Seconds(120);
+pub const FORGOTTEN: Seconds = Seconds(120);
 
 fn absolute(word: &str) -> Result<String, Problem> {
     let is_good = word.starts_with('/') && !word.chars().any(char::is_control);

@@ -132,6 +132,10 @@ fn head(page: &Value) -> Vec<String> {
         number("/clients/limited")
     );
     let mut lines = vec![first, second];
+    if page.pointer("/busy_watch/is_busy").and_then(Value::as_bool) == Some(true) {
+        let (busy, threshold) = (number("/busy_watch/busy"), number("/busy_watch/threshold"));
+        lines.push(format!("the server is busy: {busy} of {threshold}, see QS_SrvBusyWatch"));
+    }
     if page.get("log_only").and_then(Value::as_bool) == Some(true) {
         lines.push("rules are not enforced: QS_LogOnly is on".to_owned());
     }
@@ -205,9 +209,10 @@ fn addresses(page: &Value) -> Vec<String> {
     table.lines()
 }
 
-/// Blocked clients, then limited ones.
+/// Blocked networks and clients, then limited ones.
 fn held(page: &Value, most: usize) -> Vec<String> {
     let mut table = Table::new(&["HELD", "RULE", "COUNT", "LIMIT", "LEFT"]);
+    list(page, "/blocked_networks").take(most).for_each(|it| table.push(network(page, it)));
     for kind in ["/clients/blocked_clients", "/clients/limited_clients"] {
         for client in list(page, kind).take(most) {
             let mut rule = text(client.get("directive"));
@@ -224,6 +229,19 @@ fn held(page: &Value, most: usize) -> Vec<String> {
         }
     }
     table.lines()
+}
+
+fn network(page: &Value, network: &Value) -> Vec<String> {
+    let rule = if page.get("busy_watch").is_some() { "QS_SrvBusyWatch" } else { "-" };
+    let limit =
+        network.get("limit").map_or("-".to_owned(), |limit| number(Some(limit)).to_string());
+    vec![
+        text(network.get("network")),
+        rule.to_owned(),
+        number(network.get("connections")).to_string(),
+        limit,
+        span(number(network.get("remaining"))),
+    ]
 }
 
 fn denials(page: &Value, most: usize) -> Vec<String> {
@@ -272,6 +290,9 @@ mod tests {
                 "addresses": [{"address": "192.0.2.1", "connections": 2}, {"address": "::/64", "connections": 9}]}],
             "clients": {"known": 7, "connected": 2, "blocked": 1, "limited": 0, "blocked_clients": [
                 {"address": "192.0.2.9", "directive": "QS_ClientEventBlockCount", "count": 20, "limit": 20, "remaining": 61}]},
+            "busy_watch": {"is_busy": true, "busy": 12, "threshold": 10},
+            "blocked_networks": [
+                {"network": "198.51.100.0/24", "connections": 104, "limit": 100, "remaining": 590}],
             "denials": [{"time": 990, "event": "060", "address": "192.0.2.9", "log_only": false},
                         {"time": 999, "event": "031", "address": "\u{1b}]0;x", "log_only": true}]
         })
@@ -284,13 +305,15 @@ mod tests {
             [
                 "12 of 150 connections, 3 workers busy, 29 waiting, load 0.50",
                 "7 clients known, 2 connected, 1 blocked, 0 limited",
+                "the server is busy: 12 of 10, see QS_SrvBusyWatch",
                 "",
                 "SERVER  DIRECTIVE           RULE  CURRENT  LIMIT  UNIT",
                 "a:0     QS_SrvMaxConn                  12    100  connections",
                 "a:0     QS_LocRequestLimit  /app        3      4  requests",
                 "",
-                "HELD       RULE                      COUNT  LIMIT  LEFT",
-                "192.0.2.9  QS_ClientEventBlockCount     20     20  1 min 1 s",
+                "HELD             RULE                      COUNT  LIMIT  LEFT",
+                "198.51.100.0/24  QS_SrvBusyWatch             104    100  9 min 50 s",
+                "192.0.2.9        QS_ClientEventBlockCount     20     20  1 min 1 s",
                 "",
                 "DENIED     EVENT  WHEN",
                 "?]0;x        031  1 s ago (log only)",

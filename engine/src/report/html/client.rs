@@ -4,15 +4,24 @@ use super::escape::{self, Escaped};
 use crate::report::Picture;
 use crate::report::clients::{self, Known, Tally};
 use crate::report::clock::WallClock;
+use crate::report::watch;
+use crate::store::networks::Block;
 use crate::time::Tick;
 use core::fmt::{self, Write as _};
 
 /// Writes what is known of the client with this address.
 pub fn render(picture: &Picture<'_>, text: &[u8], out: &mut String) {
     out.push_str("<table id=\"client\">\n");
+    let network = watch::network_of(picture, text);
     match clients::look(picture, text) {
         Some(known) => lines(picture, &known, out),
+        None if network.is_some() => line(out, "", "IP", &escape::octets(text).0),
         None => line(out, "", &escape::octets(text).0, &"not found"),
+    }
+    if let Some(Block { network, until, count }) = network {
+        let left = until.seconds_until(picture.now).0;
+        let words = format!("{network}, {count} connections, {left} sec left");
+        line(out, "QS_SrvBusyWatch", "blocked network", &words);
     }
     out.push_str("</table>\n");
 }

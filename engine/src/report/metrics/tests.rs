@@ -30,7 +30,7 @@ fn outcomes(world: &World, directive: &str, rule: &str) -> [u64; 4] {
 #[test]
 fn every_metric_is_described_and_documented() {
     let docs = include_str!("../../../../docs/metrics.md");
-    let page = page(&World::new("QS_SrvMaxConn 5"));
+    let page = page(&World::new("QS_SrvMaxConn 5\nQS_SrvBusyWatch 9 9"));
     for Metric { name, kind, help } in METRICS {
         assert!(page.contains(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")), "{name}");
         assert_eq!(*kind == "counter", name.ends_with("_total"), "{name}");

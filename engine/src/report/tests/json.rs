@@ -16,6 +16,7 @@ fn a_page_has_the_members_of_its_schema() {
     assert_eq!(
         names,
         [
+            "blocked_networks",
             "clients",
             "connections",
             "denials",
