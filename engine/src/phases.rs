@@ -76,7 +76,7 @@ fn close_if_left(
     };
     let text = format_args!(
         "connection not served, its client has left after waiting for {waited} ms, {}",
-        peer.in_log(moment.store.prefix)
+        peer.in_log(PrefixBits::WHOLE)
     );
     log_event::note(&variable::LEFT, text, Some(&moment.store.totals), sink);
     Verdict::Close
@@ -238,8 +238,8 @@ pub fn receive(
         return Answer::Pass;
     };
     let answer = deny(rules.policy, &violation, exchange);
-    if answer != Answer::Pass {
-        body_limit::refuse(&mut facts.body_limit);
+    if let Answer::Deny(status) = answer {
+        body_limit::refuse(&mut facts.body_limit, status);
     }
     answer
 }
@@ -669,7 +669,7 @@ fn write(
         rule: format_args!("{}", violation.words),
         fold: violation.fold,
         client: violation.client.unwrap_or(Client::of(peer)),
-        prefix: moment.store.prefix,
+        prefix: if violation.is_of_client { moment.store.prefix } else { PrefixBits::WHOLE },
         id: request.map(RequestView::unique_id),
         country: violation.country,
     };

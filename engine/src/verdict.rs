@@ -24,6 +24,9 @@ pub struct Violation {
     pub country: Option<Country>,
     /// Whose fault it is, where that is not the peer.
     pub client: Option<Client>,
+    /// What was counted is the client's own, so that an IPv6 address was cut to its prefix: the line says to
+    /// which.
+    pub is_of_client: bool,
     /// Where the rule counts what becomes of it.
     pub tally: Tally,
 }
@@ -38,8 +41,14 @@ impl Violation {
             status: None,
             country: None,
             client: None,
+            is_of_client: false,
             tally: Tally::default(),
         }
+    }
+
+    /// The same, as the finding of a rule that counts for each client.
+    pub fn of_client(event: &'static LogEvent, words: Words) -> Violation {
+        Violation { is_of_client: true, ..Violation::new(event, words) }
     }
 
     /// The same, as the finding of a rule that counts its outcomes.

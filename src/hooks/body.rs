@@ -2,9 +2,10 @@
 //!
 //! Input filters are put into a request only where a limit holds and the length is not known beforehand.
 //! When there is too much, reading fails with the error that httpd's own handlers answer by status 413,
-//! and goes on failing. What another handler answers instead is thrown away (`answer`).
+//! and goes on failing. What another handler answers instead is thrown away (`answer`), and so is status 413
+//! where there is a page for denied requests.
 
-use super::live::Live;
+use super::{live::Live, request};
 use crate::ffi::bindings::{
     self as httpd, ap_filter_t, ap_input_mode_t, apr_bucket_brigade, apr_off_t, apr_read_type_e,
     apr_status_t,
@@ -115,8 +116,12 @@ unsafe fn read(
         let Some(mut live) = (unsafe { Live::of(request) }) else { return Answer::Pass };
         let answer = live
             .run(|rules, exchange, facts| phases::receive(rules, exchange, facts, layer, octets));
-        if let (Answer::Deny(_), Some(connection)) = (answer, live.connection()) {
-            connection.close_after_response();
+        if let Answer::Deny(status) = answer {
+            if let Some(connection) = live.connection() {
+                connection.close_after_response();
+            }
+            let status = request::deny(&live, status);
+            live.run(|_, _, facts| body_limit::refuse(&mut facts.body_limit, status));
         }
         answer
     });
@@ -131,7 +136,7 @@ unsafe fn read(
 }
 
 /// The answer to a request whose body is watched: what a handler made of a body that was cut off is thrown
-/// away, and 413 sent instead. Takes itself out when the answer begins before the body is too large.
+/// away, and what denies it sent instead. Takes itself out when the answer begins before the body is too large.
 pub unsafe extern "C" fn answer(
     filter: *mut ap_filter_t,
     data: *mut apr_bucket_brigade,

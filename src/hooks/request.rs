@@ -151,15 +151,17 @@ unsafe fn judge(request: *mut request_rec, phase: impl FnOnce(&mut Live) -> Answ
         return DECLINED;
     }
     match phase(&mut live) {
-        Answer::Deny(status) => deny(&live, status),
+        Answer::Deny(status) => c_int::from(deny(&live, status)),
         Answer::Pass => DECLINED,
     }
 }
 
-fn deny(live: &Live, status: u16) -> c_int {
+/// Puts the page of denied requests in the place of this status, if there is one. Returns the status to
+/// answer with.
+pub fn deny(live: &Live, status: u16) -> u16 {
     let server = &live.rules().policy.server;
     let Some(page) = server.page(live.request.own_variable(c"QS_ErrorPage")) else {
-        return c_int::from(status);
+        return status;
     };
     if let Some(connection) = live.connection() {
         connection.close_after_response();
@@ -167,7 +169,7 @@ fn deny(live: &Live, status: u16) -> c_int {
     match page {
         Page::Path(path) => {
             live.request.answer_with(server.error_status, path);
-            c_int::from(server.error_status)
+            server.error_status
         }
         Page::Url(url) => {
             // As httpd does itself for a path.
@@ -175,7 +177,7 @@ fn deny(live: &Live, status: u16) -> c_int {
                 live.request.set_copied(c"ERROR_NOTES", number);
             }
             live.request.send_elsewhere(url);
-            httpd::HTTP_MOVED_TEMPORARILY as c_int
+            302
         }
     }
 }

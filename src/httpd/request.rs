@@ -273,11 +273,13 @@ impl Request {
         !record.unparsed_uri.is_null() && !record.parsed_uri.path.is_null()
     }
 
-    /// Names where the client is sent to, for an answer that sends it somewhere.
+    /// Names where the client is sent to, for an answer that sends it somewhere, also if that comes in the
+    /// place of another error.
     pub fn send_elsewhere(self, url: &CStr) {
-        // SAFETY: the request's table copies both.
-        unsafe {
-            httpd::apr_table_set(self.record().headers_out, c"Location".as_ptr(), url.as_ptr());
+        let record = self.record();
+        for table in [record.headers_out, record.err_headers_out] {
+            // SAFETY: the request's table copies both.
+            unsafe { httpd::apr_table_set(table, c"Location".as_ptr(), url.as_ptr()) };
         }
     }
 

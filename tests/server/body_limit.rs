@@ -219,6 +219,19 @@ fn the_error_page_is_served(mpm: Mpm) {
     httpd.expect(44);
     let response = post(&httpd.client("127.0.0.71"), "/echo", 2000).served();
     assert_eq!((response.status, response.text().as_str()), (500, "sorry"), "as for all denials");
+    // Also where it shows only when the body is read, whatever the handler makes of that.
+    for path in ["/index.html", "/none"] {
+        let (outcome, is_closed) = post_chunks(&httpd.client("127.0.0.72"), path, 50, "");
+        let response = outcome.served();
+        assert_eq!((response.status, response.text().as_str()), (500, "sorry"), "{path}");
+        assert!(is_closed, "{path}");
+    }
+    drop(httpd);
+    let httpd = server(mpm, "QS_LimitRequestBody 1000\nQS_ErrorPage http://other/").start();
+    httpd.expect(44);
+    let (outcome, _) = post_chunks(&httpd.client("127.0.0.71"), "/index.html", 50, "");
+    let response = outcome.served();
+    assert_eq!((response.status, response.header("Location")), (302, Some("http://other/")));
 }
 
 fn http2_bodies_without_a_length_are_cut_as_well(mpm: Mpm) {

@@ -1,6 +1,7 @@
 //! A pattern that ran out of steps: the rule takes that as a match or as none, and says so.
 
 use super::pattern::Pattern;
+use crate::client::address::PrefixBits;
 use crate::context::Exchange;
 use crate::log_event::{self, Level, LogEvent};
 
@@ -34,7 +35,7 @@ pub fn tell(
             "{directive} rule: regular expression reached its step limit, taken as {taken_as}, \
              rule={}, {}, id={}",
             rule.unwrap_or(pattern.text()),
-            connection.peer.in_log(moment.store.prefix),
+            connection.peer.in_log(PrefixBits::WHOLE),
             request.unique_id()
         ),
         Some(&moment.store.totals),

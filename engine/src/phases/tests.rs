@@ -96,6 +96,11 @@ fn a_network_is_one_client_and_the_line_says_so() {
     assert!(world.connect("2001:db8::2").is_none());
     assert!(world.connect("2001:db8:0:1::1").is_some());
     assert!(world.told()[0].ends_with("net=2001:db8::/64, c=2001:db8::2"));
+    // Where all are counted alike, no prefix decides.
+    let mut world = World::new("QS_SrvMaxConn 1");
+    let _first = world.connect("2001:db8::1").expect("open");
+    assert!(world.connect("2001:db8:0:1::1").is_none());
+    assert!(world.told()[0].ends_with("connections=2, c=2001:db8:0:1::1"));
 }
 
 #[test]

@@ -46,8 +46,8 @@ pub struct Facts {
     is_watched: bool,
     /// It was told of already.
     is_told: bool,
-    /// It has to be answered as too large.
-    is_refused: bool,
+    /// It has to be answered by this status.
+    refused: Option<u16>,
 }
 
 /// Where octets of a body are counted.
@@ -249,23 +249,23 @@ pub fn receive(facts: &mut Facts, layer: Layer, count: u64) -> Option<Violation>
     Some(too_large(format!("QS_LimitRequestBody: max={max} this={this}")).by(facts.tally))
 }
 
-/// Notes that what [`receive`] told of is enforced: the request is answered as too large, whatever its
+/// Notes that what [`receive`] told of is enforced: the request is answered by this status, whatever its
 /// handler makes of the failed read.
-pub fn refuse(facts: &mut Facts) {
-    facts.is_refused = true;
+pub fn refuse(facts: &mut Facts, status: u16) {
+    facts.refused = Some(status);
 }
 
 /// Returns the status that the response must have, if its handler answers something else; once, since
 /// the page of that status is a response, too.
 pub fn overruled(facts: &mut Facts, status: u16) -> Option<u16> {
-    let is_overruled = facts.is_refused && facts.is_watched && status != STATUS;
-    facts.is_watched &= !is_overruled;
-    is_overruled.then_some(STATUS)
+    let wanted = facts.refused.filter(|wanted| facts.is_watched && status != *wanted)?;
+    facts.is_watched = false;
+    Some(wanted)
 }
 
 /// Tells whether reading goes on failing.
 pub fn is_refused(facts: &Facts) -> bool {
-    facts.is_refused
+    facts.refused.is_some()
 }
 
 fn too_large(words: String) -> Violation {

@@ -134,7 +134,7 @@ fn count(max: u32, exchange: &mut Exchange<'_>) -> Option<Violation> {
         current,
         age: None,
     };
-    Some(Violation::new(&TOO_MANY_AT_ONCE, words).of(exchange.client()))
+    Some(Violation::of_client(&TOO_MANY_AT_ONCE, words).of(exchange.client()))
 }
 
 #[cfg(test)]

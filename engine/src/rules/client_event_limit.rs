@@ -279,7 +279,7 @@ impl Rule {
             variable.to_string_lossy(),
             reading.count
         );
-        Violation::new(&LIMITED, Words::Text(text)).by(self.tally)
+        Violation::of_client(&LIMITED, Words::Text(text)).by(self.tally)
     }
 
     /// Tells whether the request is one of those that the limit denies.

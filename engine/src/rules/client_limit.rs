@@ -404,5 +404,5 @@ fn violation(limit: BlockLimit, reading: Reading, age: Option<u32>, fold: Fold) 
         current: reading.count,
         age,
     };
-    Violation { fold, ..Violation::new(&BLOCKED, words).by(limit.tally) }
+    Violation { fold, ..Violation::of_client(&BLOCKED, words).by(limit.tally) }
 }

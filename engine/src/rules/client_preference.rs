@@ -264,7 +264,7 @@ fn less_welcome(preference: Preference, connection: &Connection) -> Option<Viola
     let free = i64::from(max_clients) - i64::from(current);
     (free < i64::from(reserved(max_clients, above, penalty))).then(|| {
         let flags = connection.standing.flags;
-        Violation::new(&LESS_WELCOME, Words::Penalty { penalty, flags, max: above, current })
+        Violation::of_client(&LESS_WELCOME, Words::Penalty { penalty, flags, max: above, current })
     })
 }
 

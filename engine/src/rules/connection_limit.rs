@@ -370,7 +370,7 @@ pub fn end_series(
 
 fn over_address_limit(max: u32, current: u32, fold: Fold) -> Violation {
     let words = words("QS_SrvMaxConnPerIP", max, current);
-    Violation { fold, ..Violation::new(&OVER_ADDRESS_LIMIT, words) }
+    Violation { fold, ..Violation::of_client(&OVER_ADDRESS_LIMIT, words) }
 }
 
 fn words(directive: &'static str, max: u32, current: u32) -> Words {

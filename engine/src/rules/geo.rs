@@ -278,7 +278,7 @@ mod tests {
                 format!("{rule}, c=10.0.2.2 country=DE"),
                 format!("{rule}, c=192.0.2.1 country=--"),
                 format!("{rule}, c=10.0.4.1 country=-"),
-                format!("{rule}, net=2001:db8::/64, c=2001:db8::1 country=--"),
+                format!("{rule}, c=2001:db8::1 country=--"),
             ]
         );
         open.into_iter().for_each(|connection| world.close(connection));
