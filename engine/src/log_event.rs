@@ -175,16 +175,21 @@ pub fn debug(text: fmt::Arguments<'_>, sink: &mut dyn LogSink) {
     sink.write(Level::Debug, line.as_str());
 }
 
-/// A line under construction, on the stack: who is under attack writes many of them. What does not
-/// fit is cut off; nothing that a client can choose is that long here.
+/// A line under construction, on the stack: who is under attack writes many of them. A long one, as of a
+/// rule with a long pattern, goes on on the heap: what log watchers look for stands at its end.
 struct Line {
     octets: [u8; 480],
     length: usize,
+    /// The whole line, once it is longer than that.
+    long: String,
 }
+
+/// Longer lines are cut: httpd writes no more.
+const LONGEST: usize = 8 * 1024;
 
 impl Line {
     fn new() -> Line {
-        Line { octets: [0; 480], length: 0 }
+        Line { octets: [0; 480], length: 0, long: String::new() }
     }
 
     fn push(&mut self, text: fmt::Arguments<'_>) {
@@ -193,6 +198,10 @@ impl Line {
     }
 
     fn as_str(&self) -> &str {
+        if self.long.is_empty() { self.short() } else { &self.long }
+    }
+
+    fn short(&self) -> &str {
         let written = self.octets.get(..self.length).unwrap_or(&[]);
         core::str::from_utf8(written).unwrap_or("")
     }
@@ -200,15 +209,22 @@ impl Line {
 
 impl fmt::Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let Some(free) = self.octets.get_mut(self.length..) else { return Err(fmt::Error) };
-        let mut fits = text.len().min(free.len());
+        let end = self.length + text.len();
+        if self.long.is_empty()
+            && let Some(free) = self.octets.get_mut(self.length..end)
+        {
+            free.copy_from_slice(text.as_bytes());
+            self.length = end;
+            return Ok(());
+        }
+        if self.long.is_empty() {
+            self.long = self.short().to_owned();
+        }
+        let mut fits = text.len().min(LONGEST.saturating_sub(self.long.len()));
         while !text.is_char_boundary(fits) {
             fits -= 1;
         }
-        if let (Some(to), Some(from)) = (free.get_mut(..fits), text.as_bytes().get(..fits)) {
-            to.copy_from_slice(from);
-        }
-        self.length += fits;
+        self.long.push_str(text.get(..fits).unwrap_or(""));
         if fits == text.len() { Ok(()) } else { Err(fmt::Error) }
     }
 }
@@ -228,10 +244,19 @@ mod tests {
     }
 
     #[test]
-    fn a_line_too_long_is_cut_at_a_character() {
+    fn a_long_line_is_written_whole_and_a_longer_one_cut_at_a_character() {
         let mut line = Line::new();
-        line.push(format_args!("{}", "\u{e9}".repeat(400)));
-        line.push(format_args!("more"));
-        assert_eq!(line.as_str().chars().count(), 240);
+        for text in ["rule", &"\u{e9}".repeat(400), ", c=", "192.0.2.1"] {
+            line.push(format_args!("{text}"));
+        }
+        assert_eq!(line.as_str().chars().count(), 4 + 400 + 4 + 9);
+        assert!(
+            line.as_str().starts_with("rule\u{e9}") && line.as_str().ends_with(", c=192.0.2.1")
+        );
+        line.push(format_args!("-{}", "\u{e9}".repeat(4000)));
+        assert_eq!(line.as_str().len(), LONGEST);
+        let mut line = Line::new();
+        line.push(format_args!("{}", "x".repeat(480)));
+        assert!(line.long.is_empty(), "so much needs no heap");
     }
 }

@@ -319,6 +319,7 @@ const BAD_STATUSES: &[(&str, &str, &str)] = &[
     ("404 QS_Block=-1", "-1", ""),
     ("404 QS_Block=5x", "5x", ""),
     ("404 QS_Block_Decrement=x", "x", ""),
+    ("404 !AAA", "!AAA", ""),
     ("NullConnection AAA", "AAA", "QS_Block"),
     ("BrokenConnection QS_Block=2", "QS_Block=2", "QS_Block"),
     ("404", COUNT.0, COUNT.1),

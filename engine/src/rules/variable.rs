@@ -173,7 +173,7 @@ fn on_status(arguments: &Arguments<'_>) -> Result<OnStatus, Problem> {
         Some((name, value)) => (name, Some(value)),
         None => (word, None),
     };
-    if name.is_empty() {
+    if name.is_empty() || name.starts_with('!') {
         return Err(Problem::word(word, "a variable's name, or <variable>=<value>"));
     }
     // Which others count is only known when all is read: `Policy::know_counting`.
