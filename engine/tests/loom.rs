@@ -27,19 +27,8 @@ fn check(preemptions: usize, body: impl Fn() + Sync + Send + 'static) {
 }
 
 fn memory(clients: usize) -> Arc<PrivateMemory> {
-    Arc::new(PrivateMemory::new(Layout {
-        slots: 2,
-        chunks: 2,
-        sheets: 2,
-        rules: 4,
-        scopes: 2,
-        peers: 1,
-        clients,
-        remembering: clients,
-        columns: 0,
-        places: 0,
-        totals: 1,
-    }))
+    let layout = Layout { clients, remembering: clients, ..Layout::SMALL };
+    Arc::new(PrivateMemory::new(layout))
 }
 
 fn store(memory: &PrivateMemory) -> Store<'_> {

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   index   buckets of eight slots (one cache line); an address can stand in two of them
-//!           slot: final 1 | piece of the tag 23 | stamp 8 | row 32,   0 = free
-//!   rows    tag | address | block | connections | suppressed        (40 octets)
+//!           slot: final 1 | piece of the tag 23 | stamp 8 | row 32,   0 = free     (index.rs)
+//!   rows    tag | address | block | connections | suppressed        (40 octets; row.rs)
 //!   ages    when a row's worth ends, and a tree over it              (ages.rs)
 //!   beside  counters that only some configurations have              (columns.rs)
 //!   marks   what else is remembered of a client, where it is wanted  (marks.rs)
@@ -25,16 +25,25 @@
 //! touched), removes its slot, and only then writes it. Who meets a slot whose row is claimed removes
 //! the slot himself instead of waiting.
 
-use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence, spin};
+mod hash;
+mod index;
+mod newcomer;
+mod row;
+
+pub use hash::{Hashed, Secret};
+pub use row::Row;
+
+use crate::atomic::{AtomicU64, Ordering, spin};
 use crate::client::address::Address;
 use crate::meter::concurrency::Concurrency;
-use crate::meter::window::Window;
-use crate::store::ages::{Ages, Oldest, words_for};
+use crate::store::ages::{Ages, words_for};
 use crate::store::columns::Columns;
 use crate::store::layout::TableParts;
-use crate::store::lease::{Lease, LeaseWord};
+use crate::store::lease::LeaseWord;
 use crate::store::marks::Marks;
 use crate::time::Tick;
+use index::Found;
+use newcomer::Failed;
 
 /// The scope of clients: they are counted for the whole server, not per virtual host.
 pub const CLIENTS: u32 = u32::MAX;
@@ -48,34 +57,10 @@ type Bucket = [AtomicU64; BUCKET];
 /// that somebody else won; the number is only there so that no loop is without an end.
 const ROUNDS: usize = if cfg!(loom) { 8 } else { 1024 };
 
-/// How many rounds long a newcomer lets the tree of ages learn before he takes the next best.
-const PATIENCE: usize = 64;
-
 /// The key of a held row that stood in the way of rows with a mark: behind every mark.
 const IN_USE: Tick = Tick(u32::MAX);
 /// The latest end of a mark.
 const LAST_END: Tick = Tick(u32::MAX - 1);
-
-const FINAL: u64 = 1 << 63;
-const STAMP_SHIFT: u32 = 32;
-const PIECE_SHIFT: u32 = 40;
-const PIECE_MASK: u64 = ((1 << 23) - 1) << PIECE_SHIFT;
-
-/// What is remembered of one address.
-#[derive(Debug, Default)]
-#[repr(C)]
-pub struct Row {
-    tag: AtomicU64,
-    address: [AtomicU64; 2],
-    /// Block events (`QS_Block`) in their window.
-    pub block: Window,
-    /// Connections that hold this row.
-    connections: Concurrency,
-    /// Denials since the last connection that was let through, for the folding of log lines.
-    pub suppressed: AtomicU32,
-}
-
-const _: () = assert!(cfg!(loom) || size_of::<Row>() == 40);
 
 /// The number of a row in its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,33 +93,6 @@ pub struct Clients<'a> {
     marks: Marks<'a>,
     secret: Secret,
     evicted: &'a AtomicU64,
-}
-
-/// The key of the hash, random per server, so that nobody can choose addresses that share a bucket.
-#[derive(Clone, Copy, Debug)]
-pub struct Secret(pub [u64; 2]);
-
-/// An address with its hash, so that several tables ask for it once.
-#[derive(Clone, Copy, Debug)]
-pub struct Hashed {
-    address: Address,
-    hash: u64,
-}
-
-/// Why an address got no new row.
-enum Failed {
-    /// Another child was faster, or the tree of ages is still learning: worth another round.
-    Race,
-    /// All rows are held.
-    Full,
-}
-
-/// One found slot.
-#[derive(Clone, Copy)]
-struct Found<'a> {
-    slot: &'a AtomicU64,
-    word: u64,
-    row: u32,
 }
 
 impl<'a> Clients<'a> {
@@ -332,22 +290,6 @@ impl<'a> Clients<'a> {
         true
     }
 
-    fn find(&self, tag: u64) -> Option<Found<'a>> {
-        let piece = FINAL | tag & PIECE_MASK;
-        for bucket in self.buckets_of(tag) {
-            for slot in bucket {
-                let word = slot.load(Ordering::Acquire);
-                if word & (FINAL | PIECE_MASK) == piece
-                    && let Some(row) = self.rows.get(word as u32 as usize)
-                    && row.tag.load(Ordering::Acquire) == tag
-                {
-                    return Some(Found { slot, word, row: word as u32 });
-                }
-            }
-        }
-        None
-    }
-
     fn hold_found(&self, tag: u64, found: Found<'a>, lease: &LeaseWord) -> Option<Held> {
         let row = self.rows.get(found.row as usize)?;
         let Some(connections) = lease.take(&row.connections, found.row) else {
@@ -367,184 +309,6 @@ impl<'a> Clients<'a> {
             return None;
         }
         Some(Held { row: RowId(found.row), connections })
-    }
-
-    /// Prepares a row for `tag` and publishes it, or fails where another child was faster. By itself, so
-    /// that who is known does not pay for what a newcomer needs.
-    #[inline(never)]
-    fn make(
-        &self,
-        tag: u64,
-        address: Address,
-        lease: &LeaseWord,
-        child: u32,
-        now: Tick,
-    ) -> Result<Held, Failed> {
-        if !self.slots_of(tag).any(|slot| slot.load(Ordering::Relaxed) == 0) {
-            self.empty_a_slot(tag, lease, child);
-        }
-        let (number, row) = self.claim_oldest(lease, child, now)?;
-        let stamp = row.write(tag, address);
-        row.connections.settle(1);
-
-        let word = tag & PIECE_MASK | stamp << STAMP_SHIFT | u64::from(number);
-        let slot = self.publish(tag, word);
-        // Pairs with the same fence in another child: of two that publish and then look, one sees the
-        // other's slot.
-        fence(Ordering::SeqCst);
-        let is_ours = slot.is_some_and(|slot| {
-            self.no_final_rival(tag, slot)
-                && slot
-                    .compare_exchange(word, word | FINAL, Ordering::AcqRel, Ordering::Relaxed)
-                    .is_ok()
-        });
-        if is_ours {
-            return Ok(Held { row: RowId(number), connections: 1 });
-        }
-        self.withdraw(number, row, slot, word, lease);
-        Err(Failed::Race)
-    }
-
-    fn publish(&self, tag: u64, word: u64) -> Option<&'a AtomicU64> {
-        let [first, second] = self.buckets_of(tag);
-        let free = |bucket: &&'a [AtomicU64]| {
-            bucket.iter().filter(|slot| slot.load(Ordering::Relaxed) == 0).count()
-        };
-        // The emptier of two buckets: none ever gets much fuller than the mean.
-        let order = if free(&second) > free(&first) { [second, first] } else { [first, second] };
-        order.into_iter().flatten().find(|slot| {
-            slot.load(Ordering::Relaxed) == 0
-                && slot.compare_exchange(0, word, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-        })
-    }
-
-    /// Throws tentative slots of the same tag out; false when a final one stands.
-    fn no_final_rival(&self, tag: u64, ours: &AtomicU64) -> bool {
-        self.slots_of(tag)
-            .filter(|slot| !core::ptr::eq(*slot, ours))
-            .all(|slot| self.throw_out(tag, slot))
-    }
-
-    /// Sees to it that this slot is not of our tag; false when it is, and final.
-    fn throw_out(&self, tag: u64, slot: &AtomicU64) -> bool {
-        let mut word = slot.load(Ordering::Acquire);
-        while word != 0 && word & PIECE_MASK == tag & PIECE_MASK {
-            let Some(row) = self.rows.get(word as u32 as usize) else { return true };
-            if row.tag.load(Ordering::Acquire) != tag {
-                return true;
-            }
-            if word & FINAL != 0 && !row.connections.look().is_claimed() {
-                return false;
-            }
-            // When the exchange fails it may just have become final: look again.
-            match slot.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
-        true
-    }
-
-    fn withdraw(
-        &self,
-        number: u32,
-        row: &Row,
-        slot: Option<&AtomicU64>,
-        word: u64,
-        lease: &LeaseWord,
-    ) {
-        if let Some(slot) = slot {
-            let _ = slot.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed);
-        }
-        row.tag.store(0, Ordering::Release);
-        self.lower(number, Tick(0));
-        lease.give(&row.connections, number);
-    }
-
-    /// Claims the row that may go first, and removes it from the index. The lease holds the claim.
-    fn claim_oldest(
-        &self,
-        lease: &LeaseWord,
-        child: u32,
-        now: Tick,
-    ) -> Result<(u32, &'a Row), Failed> {
-        for round in 0..ROUNDS {
-            let is_patient = round < PATIENCE;
-            let oldest = self.oldest(now, is_patient);
-            let row = self.rows.get(oldest.row as usize).ok_or(Failed::Full)?;
-            let seen = row.connections.look();
-            if seen.is_claimed() || seen.count() > 0 {
-                if oldest.key == IN_USE && oldest.is_sure {
-                    self.mend_a_free_row(now)?;
-                    continue;
-                }
-                // In use: as good as used a second from now, so that it is not looked at again at once.
-                // If even then nobody is older, all others have a mark that ends later, and it has to
-                // get out of their way; who gives it back sets its key right.
-                let is_in_the_way = oldest.key > now;
-                let soon = Tick(now.0.saturating_add(16)).min(LAST_END);
-                self.raise(oldest.row, if is_in_the_way { IN_USE } else { soon });
-                continue;
-            }
-            // A tree that has just learned something is asked again, but not for ever: a crowd of old
-            // acquaintances that all came back must not make one newcomer pay for all. Only a mark is
-            // never taken on a guess.
-            if !oldest.is_sure && (is_patient || oldest.key > now) {
-                continue;
-            }
-            // The key after the look: a row that was used in between has another sequence.
-            if self.key(oldest.row) != oldest.key {
-                continue;
-            }
-            lease.set(Lease::Want(oldest.row));
-            if row.connections.claim(seen, child) {
-                lease.set(Lease::Held(oldest.row));
-                let tag = row.tag.load(Ordering::Acquire);
-                if tag != 0 {
-                    self.evicted.fetch_add(1, Ordering::Relaxed);
-                    self.unlink(oldest.row, tag);
-                    self.columns.clear_row(oldest.row);
-                    self.marks.clear(oldest.row);
-                }
-                if oldest.key > now {
-                    self.lower(oldest.row, now);
-                } else {
-                    self.raise(oldest.row, now);
-                }
-                return Ok((oldest.row, row));
-            }
-            lease.set(Lease::Free);
-        }
-        Err(Failed::Race)
-    }
-
-    /// Every key says that its row is in use: looks for one that was given back without a word of it (its
-    /// holder was killed, or was faster than who wrote the key), and lets the tree know of it.
-    fn mend_a_free_row(&self, now: Tick) -> Result<(), Failed> {
-        let free = self.rows.iter().zip(0u32..).find(|(row, _)| {
-            let seen = row.connections.look();
-            !seen.is_claimed() && seen.count() == 0
-        });
-        let (_, number) = free.ok_or(Failed::Full)?;
-        let key = self.key(number);
-        let worth = self.marks.worth(number).min(LAST_END);
-        self.lower(number, if key == IN_USE { now.max(worth) } else { key });
-        Ok(())
-    }
-
-    /// The row that may go first: of those that remember; when all of them are held or marked, or none
-    /// else is found for so long that patience ends, of the spare ones; when those are, too, the one of
-    /// both whose mark ends soonest.
-    fn oldest(&self, now: Tick, is_patient: bool) -> Oldest {
-        let oldest = self.ages.oldest();
-        let has_spare = self.ages.rows() < self.rows.len();
-        if !has_spare || oldest.key <= now || (is_patient && !oldest.is_sure) {
-            return oldest;
-        }
-        let mut spare = self.spare.oldest();
-        spare.row += self.ages.rows() as u32;
-        let is_sure = oldest.is_sure && spare.is_sure;
-        Oldest { is_sure, ..if spare.key < oldest.key { spare } else { oldest } }
     }
 
     fn ages_of(&self, row: u32) -> (&Ages<'a>, u32) {
@@ -568,155 +332,6 @@ impl<'a> Clients<'a> {
         let (ages, row) = self.ages_of(row);
         ages.lower(row, until);
     }
-
-    /// Both buckets are full (with twice as many slots as rows that hardly happens): the oldest of
-    /// their rows that nobody holds has to go.
-    fn empty_a_slot(&self, tag: u64, lease: &LeaseWord, child: u32) {
-        let oldest = self
-            .slots_of(tag)
-            .filter_map(|slot| {
-                let number = slot.load(Ordering::Acquire) as u32;
-                let row = self.rows.get(number as usize)?;
-                let seen = row.connections.look();
-                let is_free = !seen.is_claimed() && seen.count() == 0;
-                is_free.then(|| (self.key(number), number, row, seen))
-            })
-            .min_by_key(|(key, ..)| *key);
-        let Some((_, number, row, seen)) = oldest else { return };
-        lease.set(Lease::Want(number));
-        if row.connections.claim(seen, child) {
-            lease.set(Lease::Held(number));
-            self.evicted.fetch_add(1, Ordering::Relaxed);
-            self.unlink(number, row.tag.load(Ordering::Acquire));
-            lease.set(Lease::Give(number));
-            self.clear(number, row);
-        }
-        lease.set(Lease::Free);
-    }
-
-    fn unlink(&self, row: u32, tag: u64) {
-        let own = tag & PIECE_MASK | u64::from(row);
-        for bucket in self.buckets_of(tag) {
-            for slot in bucket {
-                let word = slot.load(Ordering::Acquire);
-                if word & (PIECE_MASK | u64::from(u32::MAX)) == own && word != 0 {
-                    let _ = slot.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed);
-                }
-            }
-        }
-    }
-
-    fn clear(&self, number: u32, row: &Row) {
-        row.tag.store(0, Ordering::Release);
-        row.block.reset();
-        self.columns.clear_row(number);
-        self.marks.clear(number);
-        self.lower(number, Tick(0));
-        row.connections.settle(0);
-    }
-
-    /// The slots that a tag can stand in. (Where each costs, two plain loops do better: `find`, `unlink`.)
-    fn slots_of(&self, tag: u64) -> impl Iterator<Item = &'a AtomicU64> {
-        self.buckets_of(tag).into_iter().flatten()
-    }
-
-    /// The two buckets of a tag, never the same one twice.
-    fn buckets_of(&self, tag: u64) -> [&'a [AtomicU64]; 2] {
-        let count = self.index.len();
-        let scale = |half: u32| ((u64::from(half) * count as u64) >> 32) as usize;
-        let first = scale(tag as u32);
-        let mut second = scale((tag >> 32) as u32);
-        if second == first {
-            second = if first + 1 < count { first + 1 } else { 0 };
-        }
-        let bucket = |number: usize| self.index.get(number).map_or(&[][..], |bucket| &bucket[..]);
-        [bucket(first), if second == first { &[] } else { bucket(second) }]
-    }
-}
-
-impl Row {
-    /// Returns the address, cut to what was counted.
-    pub fn address(&self) -> Address {
-        let [high, low] = &self.address;
-        Address::from_words(high.load(Ordering::Relaxed), low.load(Ordering::Relaxed))
-    }
-
-    /// Returns how many connections hold this row.
-    pub fn open_connections(&self) -> u32 {
-        self.connections.count()
-    }
-
-    /// Makes a claimed row another address's; returns the stamp for its slot.
-    fn write(&self, tag: u64, address: Address) -> u64 {
-        let (high, low) = address.words();
-        for (word, value) in self.address.iter().zip([high, low]) {
-            word.store(value, Ordering::Relaxed);
-        }
-        self.block.reset();
-        self.suppressed.store(0, Ordering::Relaxed);
-        // Release: who finds the tag finds the columns that belong to it.
-        self.tag.store(tag, Ordering::Release);
-        self.connections.look().stamp()
-    }
-}
-
-impl Secret {
-    /// Hashes an address by SipHash-1-3.
-    pub fn hash(self, address: Address) -> Hashed {
-        let (high, low) = address.words();
-        Hashed { address, hash: sip_hash::<1, 3, 2>(self.0, [high, low]) }
-    }
-}
-
-impl Hashed {
-    /// Returns the tag of the address in a scope, never 0. Who does not know the hash cannot choose
-    /// scopes, so an even spreading is enough: the last steps of SplitMix64.
-    pub fn tag(self, scope: u32) -> u64 {
-        let mut word = self.hash ^ u64::from(scope).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (word ^ word >> 31).max(1)
-    }
-}
-
-/// SipHash with C rounds per word and D at the end, over N whole words.
-fn sip_hash<const C: usize, const D: usize, const N: usize>(key: [u64; 2], words: [u64; N]) -> u64 {
-    let [k0, k1] = key;
-    let mut v = [
-        k0 ^ 0x736f_6d65_7073_6575,
-        k1 ^ 0x646f_7261_6e64_6f6d,
-        k0 ^ 0x6c79_6765_6e65_7261,
-        k1 ^ 0x7465_6462_7974_6573,
-    ];
-    let mut absorb = |word| {
-        v[3] ^= word;
-        for _ in 0..C {
-            v = sip_round(v);
-        }
-        v[0] ^= word;
-    };
-    words.into_iter().for_each(&mut absorb);
-    // The last word of the original carries the length in its top octet.
-    absorb((N as u64 * 8) << 56);
-    v[2] ^= 0xff;
-    for _ in 0..D {
-        v = sip_round(v);
-    }
-    v[0] ^ v[1] ^ v[2] ^ v[3]
-}
-
-fn sip_round([mut v0, mut v1, mut v2, mut v3]: [u64; 4]) -> [u64; 4] {
-    v0 = v0.wrapping_add(v1);
-    v1 = v1.rotate_left(13) ^ v0;
-    v0 = v0.rotate_left(32);
-    v2 = v2.wrapping_add(v3);
-    v3 = v3.rotate_left(16) ^ v2;
-    v0 = v0.wrapping_add(v3);
-    v3 = v3.rotate_left(21) ^ v0;
-    v2 = v2.wrapping_add(v1);
-    v1 = v1.rotate_left(17) ^ v2;
-    v2 = v2.rotate_left(32);
-    [v0, v1, v2, v3]
 }
 
 #[cfg(test)]

@@ -77,6 +77,21 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Two children with a chunk each, and hardly anything else: what tests begin with.
+    pub const SMALL: Layout = Layout {
+        slots: 2,
+        chunks: 2,
+        sheets: 2,
+        scopes: 2,
+        rules: 4,
+        peers: 1,
+        clients: 1,
+        remembering: 1,
+        columns: 0,
+        places: 0,
+        totals: 1,
+    };
+
     /// Draws a segment for `limits` and so many client entries.
     pub fn new(limits: ServerLimits, client_entries: u32) -> Layout {
         let slots = (limits.children.max(1) as usize) * 2 + 8;

@@ -8,19 +8,8 @@ use core::net::Ipv4Addr;
 const NOW: Tick = Tick(100);
 
 fn memory() -> PrivateMemory {
-    PrivateMemory::new(Layout {
-        slots: 3,
-        chunks: 5,
-        sheets: 5,
-        scopes: 4,
-        rules: 4,
-        peers: 300,
-        clients: 300,
-        remembering: 300,
-        columns: 2,
-        places: 4,
-        totals: 1,
-    })
+    let tables = Layout { peers: 300, clients: 300, remembering: 300, columns: 2, ..Layout::SMALL };
+    PrivateMemory::new(Layout { slots: 3, chunks: 5, sheets: 5, scopes: 4, places: 4, ..tables })
 }
 
 fn store(memory: &PrivateMemory) -> Store<'_> {

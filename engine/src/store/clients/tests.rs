@@ -1,6 +1,9 @@
 #![allow(deprecated)] // SipHasher: the reference that ours is compared with
 
+use super::hash::sip_hash;
+use super::index::FINAL;
 use super::*;
+use crate::atomic::AtomicU32;
 use crate::client::address::PrefixBits;
 use crate::store::Store;
 use crate::store::children::Child;
@@ -13,19 +16,12 @@ use std::collections::HashMap;
 const SECRET: Secret = Secret([0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908]);
 
 fn memory(clients: usize) -> PrivateMemory {
-    PrivateMemory::new(Layout {
-        slots: 4,
-        chunks: 40,
-        sheets: 40,
-        rules: 4,
-        scopes: 4,
-        peers: 64,
-        clients,
-        remembering: clients,
-        columns: 2,
-        places: 4,
-        totals: 4,
-    })
+    memory_with_spare(clients, clients)
+}
+
+fn memory_with_spare(clients: usize, remembering: usize) -> PrivateMemory {
+    let tables = Layout { peers: 64, clients, remembering, columns: 2, ..Layout::SMALL };
+    PrivateMemory::new(Layout { slots: 4, chunks: 40, sheets: 40, places: 4, ..tables })
 }
 
 fn address(number: u32) -> Address {
@@ -112,19 +108,7 @@ fn marked_rows_outlive_any_crowd_and_go_soonest_end_first_when_nothing_else_is_l
 
 #[test]
 fn held_and_marked_rows_do_not_use_up_the_configured_number() {
-    let memory = PrivateMemory::new(Layout {
-        slots: 4,
-        chunks: 40,
-        sheets: 40,
-        rules: 4,
-        scopes: 4,
-        peers: 64,
-        clients: 740,
-        remembering: 640,
-        columns: 2,
-        places: 4,
-        totals: 4,
-    });
+    let memory = memory_with_spare(740, 640);
     let store = memory.store(SECRET, PrefixBits::DEFAULT);
     for number in 0..700 {
         visit(&store, number, Tick(10 + number), |_| ());
@@ -292,22 +276,6 @@ proptest! {
             prop_assert_eq!(row.map_or(0, Row::open_connections), expected);
         }
     }
-}
-
-fn memory_with_spare(clients: usize, remembering: usize) -> PrivateMemory {
-    PrivateMemory::new(Layout {
-        slots: 4,
-        chunks: 40,
-        sheets: 40,
-        rules: 4,
-        scopes: 4,
-        peers: 64,
-        clients,
-        remembering,
-        columns: 2,
-        places: 4,
-        totals: 4,
-    })
 }
 
 #[test]

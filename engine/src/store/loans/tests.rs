@@ -9,19 +9,10 @@ use proptest::prelude::*;
 const NOW: Tick = Tick(100);
 
 fn memory(sheets: usize) -> PrivateMemory {
-    PrivateMemory::new(Layout {
-        slots: 3,
-        chunks: 3,
-        sheets,
-        scopes: 2,
-        rules: 40,
-        peers: 8,
-        clients: 40,
-        remembering: 8,
-        columns: 2,
-        places: 4,
-        totals: 1,
-    })
+    let (clients, remembering) = (40, 8);
+    let few =
+        Layout { slots: 3, chunks: 3, sheets, peers: 8, clients, remembering, ..Layout::SMALL };
+    PrivateMemory::new(Layout { rules: 40, columns: 2, places: 4, ..few })
 }
 
 fn store(memory: &PrivateMemory) -> Store<'_> {
