@@ -30,6 +30,7 @@ pub mod set_env_if_plus;
 pub mod status_log;
 pub mod unavailable;
 pub mod variable;
+mod variables_only;
 pub mod vip_session;
 
 use crate::directive::{About, Arguments, Arity, InLocation, OfBaseServer, Place, Scope};

@@ -2,19 +2,13 @@
 //! requests, how long the server waits for it, and the mark of its packets.
 //! Spec: variables.md 4. Phases: admit (I.4, I.7), respond (K.8, K.9).
 
+pub use super::variables_only::{DIRECTIVES, Facts, LocationSettings, Settings};
+
 use crate::context::{DscpFailure, Exchange, KeepAlive, Kept, Letter, note_number};
-use crate::directive::{Directive, OfBaseServer};
 use crate::log_event::{self, Level, LogEvent};
 use crate::time::Seconds;
 use crate::values::{Capacity, leading_number};
 use core::ffi::CStr;
-
-/// Nothing of this family is written: it has variables only.
-#[derive(Clone, Debug, Default)]
-pub struct Settings;
-
-/// Nothing of this family stands in a location.
-pub type LocationSettings = ();
 
 /// Which variables are asked for: those that somebody can set. All of them, unless told otherwise.
 #[derive(Clone, Debug)]
@@ -23,9 +17,6 @@ pub struct Policy {
     reads_timeout: bool,
     reads_dscp: bool,
 }
-
-/// Nothing is kept of one request.
-pub type Facts = ();
 
 /// `mod_qos(037)`
 pub static NOT_ON_EVENT: LogEvent = LogEvent {
@@ -48,15 +39,10 @@ pub static NO_DSCP: LogEvent = LogEvent {
 /// The events of this family.
 pub const LOG_EVENTS: &[&LogEvent] = &[&NOT_ON_EVENT, &NO_DSCP];
 
-/// It has no directives.
-pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[];
-
 const KEEP_ALIVE_TIMEOUT: &CStr = c"QS_KeepAliveTimeout";
 const MAX_KEEP_ALIVE: &CStr = c"QS_MaxKeepAliveRequests";
 const TIMEOUT: &CStr = c"QS_Timeout";
 const DSCP: &CStr = c"QS_Set_DSCP";
-
-impl OfBaseServer for Settings {}
 
 impl Policy {
     /// Resolves settings.

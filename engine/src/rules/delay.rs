@@ -1,8 +1,8 @@
 //! QS_Delay: a request that is told to wait. Spec: request-limits.md 6. Phase: admit, last (I.18).
 
+pub use super::variables_only::{DIRECTIVES, Facts, LOG_EVENTS, LocationSettings, Settings};
+
 use crate::context::{Exchange, Letter};
-use crate::directive::{Directive, OfBaseServer};
-use crate::log_event::LogEvent;
 use crate::time::Millis;
 use crate::values::{Capacity, leading_number};
 use crate::verdict::Violation;
@@ -11,16 +11,6 @@ use core::ffi::CStr;
 
 const DELAY: &CStr = c"QS_Delay";
 
-/// Nothing of this family is written: it has a variable only.
-#[derive(Clone, Debug, Default)]
-pub struct Settings;
-
-/// Nothing of this family stands in a location.
-pub type LocationSettings = ();
-
-/// Nothing is kept of one request.
-pub type Facts = ();
-
 /// As enforced.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -28,14 +18,6 @@ pub struct Policy {
     is_read: bool,
     places: Places,
 }
-
-/// This family has no events.
-pub const LOG_EVENTS: &[&LogEvent] = &[];
-
-/// It has no directives.
-pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[];
-
-impl OfBaseServer for Settings {}
 
 impl Policy {
     /// Resolves settings.

@@ -2,9 +2,9 @@
 //! that cost something in each request, so they are set only where somebody can read them.
 //! Spec: events-and-variables.md 3, 4.
 
+pub use super::variables_only::{DIRECTIVES, Facts, LOG_EVENTS, LocationSettings, Settings};
+
 use crate::client::countries;
-use crate::directive::{Directive, OfBaseServer};
-use crate::log_event::LogEvent;
 use crate::values::Capacity;
 use core::ffi::CStr;
 
@@ -22,16 +22,6 @@ pub const LOGGED_CONNECTIONS: &CStr = c"mod_qos_con";
 pub const LOGGED_REQUESTS: &CStr = c"mod_qos_cr";
 /// `mod_qos_ev`: letters of what happened.
 pub const LOGGED_LETTERS: &CStr = c"mod_qos_ev";
-
-/// Nothing of this family is written: it has variables only.
-#[derive(Clone, Debug, Default)]
-pub struct Settings;
-
-/// Nothing of this family stands in a location.
-pub type LocationSettings = ();
-
-/// Nothing is kept of one request.
-pub type Facts = ();
 
 /// Which of the variables anybody can read. All of them, unless told otherwise.
 #[derive(Clone, Debug)]
@@ -53,14 +43,6 @@ pub struct Policy {
     /// [`LOGGED_LETTERS`]
     pub logged_letters: bool,
 }
-
-/// This family has no events.
-pub const LOG_EVENTS: &[&LogEvent] = &[];
-
-/// It has no directives.
-pub const DIRECTIVES: &[Directive<Settings, LocationSettings>] = &[];
-
-impl OfBaseServer for Settings {}
 
 impl Policy {
     /// Resolves settings.
