@@ -63,7 +63,7 @@ pub unsafe extern "C" fn sent(
 ) -> apr_status_t {
     static CALLBACK: Callback = Callback::new("body_sent");
     // SAFETY: httpd's arguments.
-    unsafe { read(&CALLBACK, Layer::Sent, filter, data, mode, block, wanted) }
+    unsafe { Reading { filter, data, mode, block, wanted }.watch(&CALLBACK, Layer::Sent) }
 }
 
 pub unsafe extern "C" fn unpacked(
@@ -75,62 +75,67 @@ pub unsafe extern "C" fn unpacked(
 ) -> apr_status_t {
     static CALLBACK: Callback = Callback::new("body_unpacked");
     // SAFETY: httpd's arguments.
-    unsafe { read(&CALLBACK, Layer::Unpacked, filter, data, mode, block, wanted) }
+    unsafe { Reading { filter, data, mode, block, wanted }.watch(&CALLBACK, Layer::Unpacked) }
 }
 
-/// Reads, and counts what was read.
-///
-/// # Safety
-/// The arguments are what httpd handed to an input filter.
-unsafe fn read(
-    callback: &Callback,
-    layer: Layer,
+/// What httpd hands to an input filter.
+struct Reading {
     filter: *mut ap_filter_t,
     data: *mut apr_bucket_brigade,
     mode: ap_input_mode_t,
     block: apr_read_type_e,
     wanted: apr_off_t,
-) -> apr_status_t {
-    // SAFETY: the filter is alive, and so is the one behind it.
-    let (next, request) = unsafe { ((*filter).next, (*filter).r) };
-    let is_refused = guard(callback, false, || {
-        // SAFETY: alive while its filters run.
-        let live = unsafe { Live::of(request) };
-        live.is_some_and(|live| body_limit::is_refused(&live.facts().body_limit))
-    });
-    if is_refused {
-        return TOO_LARGE;
-    }
-    // SAFETY: outside the guard, as httpd's contract asks: what comes behind is not ours.
-    let status = unsafe { httpd::ap_get_brigade(next, data, mode, block, wanted) };
-    // What is only looked at will come again.
-    if status != 0 || mode == httpd::AP_MODE_SPECULATIVE {
-        return status;
-    }
-    let answer = guard(callback, Answer::Pass, || {
-        let mut octets: apr_off_t = 0;
-        // SAFETY: the brigade that was just filled; the length is written before return.
-        unsafe { httpd::apr_brigade_length(data, 1, &mut octets) };
-        let octets = u64::try_from(octets).unwrap_or(0);
-        // SAFETY: alive while its filters run.
-        let Some(mut live) = (unsafe { Live::of(request) }) else { return Answer::Pass };
-        let answer = live
-            .run(|rules, exchange, facts| phases::receive(rules, exchange, facts, layer, octets));
-        if let Answer::Deny(status) = answer {
-            if let Some(connection) = live.connection() {
-                connection.close_after_response();
-            }
-            let status = request::deny(&live, status);
-            live.run(|_, _, facts| body_limit::refuse(&mut facts.body_limit, status));
+}
+
+impl Reading {
+    /// Reads, and counts what was read.
+    ///
+    /// # Safety
+    /// It is what httpd has handed to an input filter, which runs.
+    unsafe fn watch(self, callback: &Callback, layer: Layer) -> apr_status_t {
+        let Reading { filter, data, mode, block, wanted } = self;
+        // SAFETY: the filter is alive, and so is the one behind it.
+        let (next, request) = unsafe { ((*filter).next, (*filter).r) };
+        let is_refused = guard(callback, false, || {
+            // SAFETY: alive while its filters run.
+            let live = unsafe { Live::of(request) };
+            live.is_some_and(|live| body_limit::is_refused(&live.facts().body_limit))
+        });
+        if is_refused {
+            return TOO_LARGE;
         }
-        answer
-    });
-    match answer {
-        Answer::Pass => status,
-        Answer::Deny(_) => {
-            // SAFETY: nothing of it is for the handler.
-            unsafe { httpd::apr_brigade_cleanup(data.cast()) };
-            TOO_LARGE
+        // SAFETY: outside the guard, as httpd's contract asks: what comes behind is not ours.
+        let status = unsafe { httpd::ap_get_brigade(next, data, mode, block, wanted) };
+        // What is only looked at will come again.
+        if status != 0 || mode == httpd::AP_MODE_SPECULATIVE {
+            return status;
+        }
+        let answer = guard(callback, Answer::Pass, || {
+            let mut octets: apr_off_t = 0;
+            // SAFETY: the brigade that was just filled; the length is written before return.
+            unsafe { httpd::apr_brigade_length(data, 1, &mut octets) };
+            let octets = u64::try_from(octets).unwrap_or(0);
+            // SAFETY: alive while its filters run.
+            let Some(mut live) = (unsafe { Live::of(request) }) else { return Answer::Pass };
+            let answer = live.run(|rules, exchange, facts| {
+                phases::receive(rules, exchange, facts, layer, octets)
+            });
+            if let Answer::Deny(status) = answer {
+                if let Some(connection) = live.connection() {
+                    connection.close_after_response();
+                }
+                let status = request::deny(&live, status);
+                live.run(|_, _, facts| body_limit::refuse(&mut facts.body_limit, status));
+            }
+            answer
+        });
+        match answer {
+            Answer::Pass => status,
+            Answer::Deny(_) => {
+                // SAFETY: nothing of it is for the handler.
+                unsafe { httpd::apr_brigade_cleanup(data.cast()) };
+                TOO_LARGE
+            }
         }
     }
 }
