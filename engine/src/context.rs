@@ -56,6 +56,11 @@ impl Marks {
         self.0.fetch_or(mark, Ordering::Relaxed) & mark == 0
     }
 
+    /// Takes a mark away.
+    pub fn clear(&self, mark: u32) {
+        self.0.fetch_and(!mark, Ordering::Relaxed);
+    }
+
     /// Tells whether a mark is set.
     pub fn has(&self, mark: u32) -> bool {
         self.0.load(Ordering::Relaxed) & mark != 0

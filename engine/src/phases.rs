@@ -437,10 +437,8 @@ fn count_response(
     is_aborted: bool,
 ) {
     let policy = rules.policy;
-    let marks = &exchange.connection.marks;
-    if is_aborted && policy.variable.on_broken && !marks.has(Marks::REFUSED) {
-        marks.set(Marks::BROKEN);
-        exchange.add_letter(Letter::Aborted);
+    if policy.variable.on_broken {
+        variable::note_broken(exchange, is_aborted);
     }
     // L.3 QS_LogEnv. L.4 QS_SetEnvIf again.
     request_variable::tell(&policy.request_variable, Marker::Finish, exchange);

@@ -119,6 +119,26 @@ fn a_connection_is_at_most_one_event() {
 }
 
 #[test]
+fn who_goes_while_he_sends_a_request_breaks_off_no_response() {
+    for (status, letters, is_blocked) in [(200, "A", true), (400, "", false), (408, "", false)] {
+        let mut world = World::new(
+            "QS_ClientEventBlockCount 1 60\nQS_SetEnvIfStatus BrokenConnection QS_Block",
+        );
+        let connection = world.connect("192.0.2.1").expect("open");
+        connection.marks.set(Marks::RESPONDED);
+        let mut view = View { status, ..View::default() };
+        world.exchange(&connection, &mut view, |rules, exchange| {
+            finish(rules, exchange, &mut Facts::default(), true);
+        });
+        assert_eq!(view.letters(), letters, "{status}");
+        // Else the look at the socket, when it is closed, would take the answer for a broken one.
+        assert_eq!(connection.marks.has(Marks::RESPONDED), is_blocked, "{status}");
+        world.close(connection);
+        assert_eq!(world.connect("192.0.2.1").is_none(), is_blocked, "{status}");
+    }
+}
+
+#[test]
 fn an_exempt_client_is_counted_but_never_refused() {
     let mut world = World::new(
         "QS_ClientEventBlockCount 1 60\nQS_ClientEventBlockExcludeIP 192.0.2.0/24\n\

@@ -2,7 +2,7 @@
 //! Spec: events-and-variables.md 3.1 and 3.2, variables.md 3. Phases: respond (set), disconnect (which
 //! event a connection was).
 
-use crate::context::{Connection, Marks, RequestView};
+use crate::context::{Connection, Exchange, Letter, Marks, RequestView};
 use crate::directive::{About, Arguments, Arity, Directive, InLocation, Place, Scope};
 use crate::log_event::{Level, LogEvent};
 use crate::time::Millis;
@@ -321,6 +321,18 @@ pub fn is_left(policy: &Policy, left_after: &dyn Fn() -> Option<Millis>) -> Opti
         return None;
     }
     left_after().filter(|waited| *waited >= FORBEARANCE)
+}
+
+/// A request is logged, and its client may have gone away meanwhile. Who goes while he is still sending the
+/// request breaks off no response: 400 or 408 is then said to nobody, and counts for itself.
+pub fn note_broken(exchange: &mut Exchange<'_>, is_aborted: bool) {
+    let marks = &exchange.connection.marks;
+    if matches!(exchange.request.status(), 400 | 408) {
+        marks.clear(Marks::RESPONDED);
+    } else if is_aborted && !marks.has(Marks::REFUSED) {
+        marks.set(Marks::BROKEN);
+        exchange.add_letter(Letter::Aborted);
+    }
 }
 
 /// Returns the word for the block event that a connection was, if it was one: at most one.
