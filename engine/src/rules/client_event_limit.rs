@@ -337,12 +337,8 @@ pub fn admit(policy: &Policy, exchange: &mut Exchange<'_>, facts: &mut Facts) ->
             None => cell.look().unless_over(moment.now, rule.written.span),
         };
         rule.counter.tell(exchange.request, reading.count);
-        let remaining = if reading.count == 0 {
-            0
-        } else {
-            reading.start.after(rule.written.span).seconds_since(moment.now).0
-        };
-        rule.remaining.tell(exchange.request, remaining);
+        let remaining = reading.remaining(moment.now, rule.written.span);
+        rule.remaining.tell(exchange.request, remaining.0);
         if reading.count < rule.written.max {
             continue;
         }
