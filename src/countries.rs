@@ -3,12 +3,16 @@
 use crate::ffi::bindings as httpd;
 use crate::httpd::mpm;
 use core::ffi::CStr;
-use qos_engine::client::countries::Countries;
+use qos_engine::client::countries::{self, Countries};
 use std::ffi::OsStr;
+use std::io::{BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Octets that are read at once.
+const PIECE: usize = 256 << 10;
 
 /// What the first of the two reads found, for the second: between them httpd throws the configuration away.
 /// Empty at any other time. One thread reads configurations.
@@ -33,13 +37,31 @@ pub fn load(path: &str) -> Result<Arc<Countries>, String> {
     if let Some(known) = kept.as_ref().filter(|known| known.file == file) {
         return Ok(known.countries.clone());
     }
-    let content = std::fs::read(&file.path).map_err(|error| unreadable(path, &error))?;
-    let countries = Countries::read(&content).map_err(|problem| format!("'{path}': {problem}"))?;
+    let source = std::fs::File::open(&file.path).map_err(|error| unreadable(path, &error))?;
+    let countries = read(source)
+        .map_err(|error| unreadable(path, &error))?
+        .map_err(|problem| format!("'{path}': {problem}"))?;
     let countries = Arc::new(countries);
     if mpm::is_first_pass() {
         *kept = Some(Kept { file, countries: countries.clone() });
     }
     Ok(countries)
+}
+
+/// Reads a file of either format.
+fn read(mut source: std::fs::File) -> std::io::Result<Result<Countries, String>> {
+    let size = source.metadata()?.len();
+    let telling = size.min(countries::TELLING_END as u64);
+    let mut end = vec![0; telling as usize];
+    source.read_exact_at(&mut end, size - telling)?;
+    if countries::is_database(&end) {
+        let mut content = Vec::new();
+        source.read_to_end(&mut content)?;
+        return Ok(Countries::read(&content));
+    }
+    // To get memory for all of a large file takes the kernel as long as reading it.
+    let mut source = BufReader::with_capacity(PIECE, source);
+    Ok(Countries::read_lines(&mut source, usize::try_from(size).unwrap_or(0)))
 }
 
 /// The configuration has what it wants: from here on the ranges go with it.

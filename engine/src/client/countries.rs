@@ -15,6 +15,7 @@ use core::ffi::CStr;
 use core::fmt;
 use core::net::IpAddr;
 use ranges::{Builder, NOWHERE, Ranges, SPLIT};
+use std::io::BufRead;
 
 /// The variable by which requests see where their client is.
 pub const VARIABLE: &CStr = c"QS_Country";
@@ -77,6 +78,14 @@ fn is_code(octet: u8) -> bool {
     octet.is_ascii_uppercase() || octet.is_ascii_digit()
 }
 
+/// So many octets from the end of a file are enough to tell whether it is a database of MaxMind's.
+pub const TELLING_END: usize = mmdb::LONGEST_DESCRIPTION;
+
+/// Tells whether a file is one; lines of text it is otherwise.
+pub fn is_database(content: &[u8]) -> bool {
+    mmdb::is_mmdb(content)
+}
+
 /// All ranges of a file.
 #[derive(Debug)]
 pub struct Countries {
@@ -91,7 +100,17 @@ pub struct Countries {
 impl Countries {
     /// Reads a file's content, whichever of the two formats it is in. The error names the line, or the record.
     pub fn read(content: &[u8]) -> Result<Countries, String> {
-        if mmdb::is_mmdb(content) { mmdb::read(content) } else { csv::read(content) }
+        if is_database(content) {
+            mmdb::read(content)
+        } else {
+            Countries::read_lines(&mut &content[..], content.len())
+        }
+    }
+
+    /// Reads lines of text as they come, of so many octets altogether: of a large file not all has to be in
+    /// memory at once.
+    pub fn read_lines(source: &mut dyn BufRead, octets: usize) -> Result<Countries, String> {
+        csv::read(source, octets)
     }
 
     /// Returns an address's country, if the file has it.

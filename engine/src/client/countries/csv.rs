@@ -4,6 +4,7 @@
 //! style, and 200,000 lines must not hold up a start.
 
 use super::{Countries, Country, Found};
+use std::io::BufRead;
 
 /// Octets of a usual line; a guess from which room is made.
 const USUAL_LINE: usize = 60;
@@ -11,16 +12,19 @@ const USUAL_LINE: usize = 60;
 /// Above every IPv4 number.
 const TOO_LARGE: u64 = 1 << 33;
 
-/// Reads a file's content.
-pub fn read(content: &[u8]) -> Result<Countries, String> {
-    let mut found = Found::with_room(content.len() / USUAL_LINE);
+/// Reads lines as they come, of so many octets altogether.
+pub fn read(source: &mut dyn BufRead, octets: usize) -> Result<Countries, String> {
+    let mut found = Found::with_room(octets / USUAL_LINE);
     let mut before = 0;
-    let mut rest = content;
-    let mut number = 0u64;
+    let mut line = Vec::new();
     // A last line without its end is one, too; but behind the last end of line there is none.
-    while !rest.is_empty() {
-        number += 1;
-        let ((from, to, country), behind) = range(rest).ok_or_else(|| {
+    for number in 1u64.. {
+        line.clear();
+        let length = source.read_until(b'\n', &mut line);
+        if length.map_err(|error| format!("cannot be read: {error}"))? == 0 {
+            break;
+        }
+        let (from, to, country) = range(&line).ok_or_else(|| {
             format!(
                 "line {number}: has no \"<from>\",\"<to>\",\"<CC>\", two decimal IPv4 numbers and a \
                  country code"
@@ -39,38 +43,31 @@ pub fn read(content: &[u8]) -> Result<Countries, String> {
         }
         before = from;
         found.v4.add(from, to, country.word());
-        let end = behind.iter().position(|octet| *octet == b'\n');
-        rest = end.and_then(|end| behind.get(end + 1..)).unwrap_or(&[]);
     }
     Ok(found.done(false))
 }
 
 type Range = (u64, u64, Country);
 
-/// Finds the three fields before the end of the first line, and returns what stands behind them.
-fn range(text: &[u8]) -> Option<(Range, &[u8])> {
-    let mut rest = text;
+/// Finds the three fields.
+fn range(line: &[u8]) -> Option<Range> {
+    let mut rest = line;
     loop {
-        let at = rest.iter().position(|octet| matches!(octet, b'"' | b'\n'))?;
-        let (before, behind) = rest.split_at(at + 1);
-        if before.ends_with(b"\n") {
-            return None;
-        }
-        if let Some(range) = range_at(behind) {
+        let quote = rest.iter().position(|octet| *octet == b'"')?;
+        rest = rest.get(quote + 1..)?;
+        if let Some(range) = range_at(rest) {
             return Some(range);
         }
-        rest = behind;
     }
 }
 
-/// Reads the three fields behind the first's opening quote. None of them has the end of a line in it.
-fn range_at(text: &[u8]) -> Option<(Range, &[u8])> {
+/// Reads the three fields behind the first's opening quote.
+fn range_at(text: &[u8]) -> Option<Range> {
     let (from, rest) = number(text)?;
     let (to, rest) = number(rest.strip_prefix(b"\",\"")?)?;
     let rest = rest.strip_prefix(b"\",\"")?;
     let end = rest.iter().take(3).position(|octet| *octet == b'"')?;
-    let (code, behind) = rest.split_at(end);
-    Some(((from, to, Country::from_code(code)?), behind))
+    Some((from, to, Country::from_code(rest.get(..end)?)?))
 }
 
 /// Reads decimal digits, one at least; what is too large stays so, however many there are.

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 /// What stands before the description at the file's end.
 const MARKER: &[u8; 14] = b"\xab\xcd\xefMaxMind.com";
 /// How far from the end it can stand.
-const LONGEST_DESCRIPTION: usize = 128 * 1024;
+pub const LONGEST_DESCRIPTION: usize = 128 * 1024;
 
 type Database<'a> = Reader<&'a [u8]>;
 

@@ -4,6 +4,7 @@ use super::*;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use mmdb_writer::{map, mmdb_of, text, write_mmdb};
 use proptest::prelude::*;
+use std::io::{BufReader, Read};
 
 fn address(text: &str) -> Address {
     Address::from(text.parse::<IpAddr>().expect(text))
@@ -71,6 +72,24 @@ fn the_three_fields_stand_anywhere_in_a_line_and_an_empty_file_is_empty() {
     assert_eq!(code_of(&read(b""), "0.0.0.2"), "none");
     let all = read(br#""0","4294967295","A1""#);
     assert_eq!(code_of(&all, "0.0.0.0") + &code_of(&all, "255.255.255.255"), "A1A1");
+}
+
+#[test]
+fn lines_may_come_in_pieces_and_a_source_that_fails_is_told_of() {
+    for piece in [1, 7, 64, 300] {
+        let mut source = BufReader::with_capacity(piece, SAMPLE.as_bytes());
+        let countries = Countries::read_lines(&mut source, SAMPLE.len()).expect("a good file");
+        assert_eq!(code_of(&countries, "176.10.100.1"), "CH", "{piece} octets at a time");
+    }
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::other("the disk is gone"))
+        }
+    }
+    let mut source = BufReader::new(SAMPLE.as_bytes().chain(Broken));
+    let problem = Countries::read_lines(&mut source, 0).expect_err("a source that fails");
+    assert_eq!(problem, "cannot be read: the disk is gone");
 }
 
 #[test]
