@@ -173,6 +173,7 @@ pub unsafe extern "C" fn pre_close_connection(connection: *mut conn_rec) -> c_in
         // From here on its socket may be closed at any time.
         monitor::forget(tracked);
         let marks = &tracked.connection.marks;
+        // One system call for a connection that had a response, and only where it can be an event.
         let is_asked = tracked.config.policy.get().is_some_and(|policy| policy.variable.on_broken);
         if is_asked
             && marks.has(Marks::RESPONDED)
