@@ -36,9 +36,8 @@ pub fn unblock(moment: &Moment<'_>, row: RowId) {
 
 /// Blocks the client of a held row until a moment, unless it is blocked for longer already.
 pub fn block_until(limit: BlockLimit, moment: &Moment<'_>, row: RowId, end: Tick, count: u32) {
-    let reading = reading(moment, row);
-    let is_blocked = reading.count >= limit.max && !reading.is_over(moment.now, limit.span);
-    if is_blocked && reading.start.after(limit.span) >= end {
+    let known = blocking(limit, moment, row);
+    if known.is_some_and(|reading| reading.start.after(limit.span) >= end) {
         return;
     }
     // It may begin before the server did; and later than now, where the list is of a server that blocks for longer.
@@ -48,9 +47,8 @@ pub fn block_until(limit: BlockLimit, moment: &Moment<'_>, row: RowId, end: Tick
 /// Tells whether a client is blocked, whether or not it is exempt.
 pub fn restraint(policy: &Policy, moment: &Moment<'_>, row: RowId) -> Option<Restraint<'static>> {
     let limit = policy.block?;
-    let reading = reading(moment, row);
-    let is_blocked = reading.count >= limit.max && !reading.is_over(moment.now, limit.span);
-    is_blocked.then(|| Restraint {
+    let reading = blocking(limit, moment, row)?;
+    Some(Restraint {
         directive: "QS_ClientEventBlockCount",
         variable: None,
         count: reading.count,
@@ -105,14 +103,20 @@ pub fn block_network_until(moment: &Moment<'_>, network: Network, end: Tick, cou
 /// Returns until when a client is blocked, and by how many events, if it is.
 pub fn blocked_until(policy: &Policy, moment: &Moment<'_>, row: RowId) -> Option<(Tick, u32)> {
     let limit = policy.block?;
-    let reading = reading(moment, row);
-    let end = reading.start.after(limit.span);
-    (reading.count >= limit.max && end > moment.now).then_some((end, reading.count))
+    let reading = blocking(limit, moment, row)?;
+    Some((reading.start.after(limit.span), reading.count))
 }
 
 /// Tells whether a block would hold for a peer.
 pub fn is_exempt(policy: &Policy, peer: Peer) -> bool {
     super::is_exempt(policy, peer, &peer.0.to_string())
+}
+
+/// What is counted of a client, where it is enough for a block that lasts.
+fn blocking(limit: BlockLimit, moment: &Moment<'_>, row: RowId) -> Option<Reading> {
+    let reading = reading(moment, row);
+    let is_blocked = reading.count >= limit.max && !reading.is_over(moment.now, limit.span);
+    is_blocked.then_some(reading)
 }
 
 fn reading(moment: &Moment<'_>, row: RowId) -> Reading {
