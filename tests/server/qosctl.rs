@@ -115,7 +115,7 @@ fn each_kind_of_failure_has_its_code(mpm: Mpm) {
         "ban abc",
         "ban 127.0.0.0/7",
         "why 127.0.0.1 127.0.0.2",
-        "status --url https://127.0.0.1/qos",
+        "status --url ftp://127.0.0.1/qos",
         "status --timeout 0",
         "top -n 0",
     ] {

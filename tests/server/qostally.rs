@@ -91,3 +91,32 @@ fn pages_of_a_real_server_are_understood(mpm: Mpm) {
 }
 
 on_each_mpm!(pages_of_a_real_server_are_understood);
+
+/// The certificate has to be one that the machine trusts.
+#[test]
+fn a_page_is_fetched_by_tls() {
+    let httpd = Httpd::on(Mpm::Event)
+        .modules(&["status"])
+        .with("<Location /server-status>\nSetHandler server-status\n</Location>")
+        .tls()
+        .start();
+    let url = format!("https://127.0.0.1:{}/server-status", httpd.port());
+    let fetched = |certificates: &str| {
+        let path = module_under_test().with_file_name("qostally");
+        let certificates = httpd.root().join(certificates);
+        let output = Command::new(path)
+            .args(["--min", "1", "--url", &url])
+            .env("SSL_CERT_FILE", certificates)
+            .env_remove("SSL_CERT_DIR")
+            .output()
+            .expect("the program runs");
+        let said =
+            [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+        (output.status.code().expect("it ends by itself"), said)
+    };
+    let (code, [addresses, _]) = fetched("server.crt");
+    assert_eq!((code, addresses.as_str()), (0, "127.0.0.1 1\n"));
+    let (code, [addresses, error]) = fetched("nothing.crt");
+    assert_eq!((code, addresses.as_str()), (2, ""), "{error}");
+    assert!(error.contains("certificate"), "{error}");
+}

@@ -110,7 +110,7 @@ fn inputs(cli: &Cli) -> impl Iterator<Item = (String, std::io::Result<Input>)> {
 
 fn fetch(url: &Url) -> std::io::Result<Input> {
     let agent = concat!("qostally/", env!("CARGO_PKG_VERSION"));
-    let answer = http::ask(Method::Get, url, agent, PATIENCE)?;
+    let answer = http::ask(Method::GET, url, agent, PATIENCE)?;
     match answer.status {
         200 => Ok(Box::new(BufReader::new(answer.take(MOST)))),
         status @ 300..400 => {

@@ -20,8 +20,7 @@ Environment:
 #[derive(Debug, Parser)]
 #[command(name = "qosctl", version, disable_help_subcommand = true, after_help = CODES)]
 pub struct Cli {
-    /// Where the viewer is (SetHandler qos-viewer): http://[name:password@]host[:port]/path. There is no TLS, so it is
-    /// on this machine or behind a tunnel
+    /// Where the viewer is (SetHandler qos-viewer): http[s]://[name:password@]host[:port]/path
     #[arg(long, global = true, env = "QOSCTL_URL", hide_env = true, value_name = "URL",
           default_value = "http://127.0.0.1/qos", value_parser = url)]
     pub url: String,
@@ -129,10 +128,11 @@ mod tests {
             assert!(address(bad).is_err(), "{bad}");
         }
         assert_eq!(url("http://127.0.0.1:8080/qos/").as_deref(), Ok("http://127.0.0.1:8080/qos"));
+        assert_eq!(url("https://a/qos").as_deref(), Ok("https://a/qos"));
         for bad in [
             "",
             "127.0.0.1",
-            "https://a/qos",
+            "ftp://a/qos",
             "http://",
             "http:///qos",
             "http://a/?x",

@@ -38,23 +38,24 @@ impl Server {
 
     /// Asks the viewer.
     pub fn view(&self, query: &str) -> Result<String, Failure> {
-        self.ask(Method::Get, &self.viewer.with_query(query))
+        self.ask(Method::GET, self.viewer.with_query(query))
     }
 
     /// Asks the console for what changes nothing.
     pub fn look(&self, query: &str) -> Result<String, Failure> {
-        self.ask(Method::Get, &self.console.with_query(query))
+        self.ask(Method::GET, self.console.with_query(query))
     }
 
     /// Has the console change something.
     pub fn order(&self, query: &str) -> Result<String, Failure> {
-        self.ask(Method::Post, &self.console.with_query(query))
+        self.ask(Method::POST, self.console.with_query(query))
     }
 
-    fn ask(&self, method: Method, url: &Url) -> Result<String, Failure> {
+    fn ask(&self, method: Method, url: std::io::Result<Url>) -> Result<String, Failure> {
         let unreachable = |error: std::io::Error| Failure::Unreachable(error.to_string());
         let agent = concat!("qosctl/", env!("CARGO_PKG_VERSION"));
-        let answer = http::ask(method, url, agent, self.patience).map_err(unreachable)?;
+        let url = url.map_err(unreachable)?;
+        let answer = http::ask(method, &url, agent, self.patience).map_err(unreachable)?;
         let status = answer.status;
         let is_text =
             answer.content_type.as_ref().is_none_or(|kind| kind.starts_with("text/plain"));

@@ -41,7 +41,7 @@ pub struct Cli {
     #[arg(long)]
     pub json: bool,
 
-    /// Fetches a page, like http://127.0.0.1/server-status, in at most 30 s; plain http
+    /// Fetches a page, like http://127.0.0.1/server-status, in at most 30 s
     #[arg(long, value_name = "URL", value_parser = Url::parse)]
     pub url: Option<Url>,
 
@@ -68,7 +68,7 @@ mod tests {
             "--prefix4 33",
             "--prefix6 129",
             "--prefix6 /64",
-            "--url https://a/",
+            "--url ftp://a/",
             "--url a",
             "--url http:///x",
             "--url http://::1/",
