@@ -155,27 +155,30 @@ unsafe extern "C" fn end(data: *mut c_void) -> httpd::apr_status_t {
         if pid <= 0 {
             return;
         }
-        // SAFETY: our own child, which nobody has waited for: `pid` would be 0.
-        unsafe { libc::kill(pid, libc::SIGTERM) };
-        let deadline = Instant::now() + PATIENCE;
-        let mut status = 0;
-        // SAFETY: as above; the status is written.
-        while unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) } == 0 {
-            if Instant::now() > deadline {
-                // SAFETY: still our child.
-                unsafe {
-                    libc::kill(pid, libc::SIGKILL);
-                    libc::waitpid(pid, &mut status, 0);
-                }
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        if let (Some(shared), Ok(pid)) = (segment::shared(), u32::try_from(pid)) {
+        // One that waits for a disk that does not answer cannot even be killed: httpd collects it later, and what
+        // it holds comes back then.
+        let is_gone = end_within(pid, libc::SIGTERM) || end_within(pid, libc::SIGKILL);
+        if let (true, Some(shared), Ok(pid)) = (is_gone, segment::shared(), u32::try_from(pid)) {
             child::reclaim(shared, pid);
         }
     });
     0
+}
+
+/// Sends a signal to our own child, which nobody has waited for, and waits for its end, for a while.
+fn end_within(pid: libc::pid_t, signal: c_int) -> bool {
+    // SAFETY: the child's number is its own until it is waited for.
+    unsafe { libc::kill(pid, signal) };
+    let deadline = Instant::now() + PATIENCE;
+    let mut status = 0;
+    // SAFETY: as above; the status is written.
+    while unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) } == 0 {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    true
 }
 
 /// In the helper: its whole life.

@@ -70,7 +70,7 @@ impl Files {
             let _ = fs::remove_file(&unfinished);
         }
         let path = result?;
-        self.remove_old();
+        self.remove_old(&path);
         Ok(path.to_string_lossy().into_owned())
     }
 
@@ -81,16 +81,19 @@ impl Files {
         free.ok_or_else(|| io::Error::from(ErrorKind::AlreadyExists))
     }
 
-    fn remove_old(&self) {
+    /// Names say how old files are. The one that was just saved stays, also when the clock has been set back.
+    fn remove_old(&self, saved: &Path) {
         let Ok(entries) = fs::read_dir(&self.directory) else { return };
         let is_ours = |name: &str| name.starts_with(PREFIX) && name.ends_with(ENDING);
         let mut names: Vec<String> = entries
             .flatten()
             .filter_map(|entry| entry.file_name().into_string().ok())
-            .filter(|name| is_ours(name))
+            .filter(|name| {
+                is_ours(name) && saved.file_name().is_none_or(|saved| saved != name.as_str())
+            })
             .collect();
         names.sort_unstable();
-        for name in names.iter().rev().skip(self.kept) {
+        for name in names.iter().rev().skip(self.kept.saturating_sub(1)) {
             let _ = fs::remove_file(Path::new(&self.directory).join(name));
         }
     }

@@ -3,15 +3,22 @@
 use super::tell;
 use crate::httpd::server::Server;
 use std::fs;
+use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// So long it may take.
 const LIMIT: Duration = Duration::from_secs(30);
 /// So much longer when it was told to end.
 const GRACE: Duration = Duration::from_secs(2);
+/// So many lines of its complaints are told of, and so many letters of each.
+const LINES: usize = 10;
+const LETTERS: usize = 200;
+/// So much of them is read at one look; the pipe holds as much again.
+const AT_ONCE: usize = 64 << 10;
 
 /// A program, and how far it is.
 pub struct Program {
@@ -23,6 +30,10 @@ struct Running {
     process: Child,
     since: Instant,
     is_told: bool,
+    complaints: Option<ChildStderr>,
+    /// What of them is no whole line yet.
+    begun: Vec<u8>,
+    lines: usize,
 }
 
 /// At a start: is it a program at all?
@@ -50,8 +61,8 @@ impl Program {
         }
         let mut command = Command::new(&self.path);
         command.arg(file).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir("/");
-        // Its complaints go to the error log.
-        command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
+        // Its complaints come to us: not all that it may have to say belongs into the error log.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         // SAFETY: calls that are allowed between fork and exec, which change the new process alone: it takes
         // signals again, and ends when the helper is killed.
         unsafe {
@@ -67,8 +78,17 @@ impl Program {
             });
         }
         match command.spawn() {
-            Ok(process) => {
-                self.running = Some(Running { process, since: Instant::now(), is_told: false });
+            Ok(mut process) => {
+                let complaints = process.stderr.take();
+                complaints.iter().for_each(never_wait);
+                self.running = Some(Running {
+                    process,
+                    since: Instant::now(),
+                    is_told: false,
+                    complaints,
+                    begun: Vec::new(),
+                    lines: 0,
+                });
             }
             Err(error) => tell(server, format_args!("{} cannot be started: {error}", self.path)),
         }
@@ -77,7 +97,9 @@ impl Program {
     /// Sees whether it has ended, and ends it when it takes too long.
     pub fn tend(&mut self, server: Server) {
         let Some(running) = &mut self.running else { return };
-        match running.process.try_wait() {
+        let result = running.process.try_wait();
+        running.listen(&self.path, server, !matches!(result, Ok(None)));
+        match result {
             Ok(None) => {}
             Ok(Some(status)) => {
                 if !status.success() {
@@ -113,7 +135,49 @@ impl Program {
     }
 }
 
+/// Reading what nobody has written yet shall not wait for it.
+fn never_wait(pipe: &ChildStderr) {
+    // SAFETY: our own end of a pipe.
+    unsafe {
+        let flags = libc::fcntl(pipe.as_raw_fd(), libc::F_GETFL);
+        libc::fcntl(pipe.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK);
+    }
+}
+
 impl Running {
+    /// Hears its complaints, and tells of the first of them. When it has ended, what is begun is all.
+    fn listen(&mut self, path: &str, server: Server, has_ended: bool) {
+        let Some(pipe) = &mut self.complaints else { return };
+        let (mut octets, mut total) = ([0; 4096], 0);
+        while total < AT_ONCE {
+            match pipe.read(&mut octets) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => {
+                    total += count;
+                    let room = AT_ONCE.saturating_sub(self.begun.len()).min(count);
+                    self.begun.extend_from_slice(octets.get(..room).unwrap_or(&[]));
+                }
+            }
+        }
+        while let Some(end) = self.begun.iter().position(|octet| *octet == b'\n') {
+            let line: Vec<u8> = self.begun.drain(..=end).collect();
+            self.tell(path, server, &line);
+        }
+        if has_ended || self.begun.len() >= AT_ONCE {
+            let rest = core::mem::take(&mut self.begun);
+            self.tell(path, server, &rest);
+        }
+    }
+
+    fn tell(&mut self, path: &str, server: Server, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
+        let text: String = text.trim().chars().take(LETTERS).collect();
+        if self.lines < LINES && !text.is_empty() {
+            self.lines += 1;
+            tell(server, format_args!("{path} says: {text}"));
+        }
+    }
+
     /// Signals it and whatever it has started.
     fn signal(&self, number: i32) {
         if let Ok(pid) = libc::pid_t::try_from(self.process.id())

@@ -32,6 +32,7 @@ mod eviction;
 mod firewall;
 mod geo;
 mod guide;
+mod helper;
 mod http2;
 mod impatient_client;
 mod internal_redirect;
