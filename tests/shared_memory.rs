@@ -33,6 +33,7 @@ const LAYOUT: Layout = Layout {
     clients: 100,
     remembering: 40,
     columns: 2,
+    told: 0,
     places: 4,
     totals: 4,
 };

@@ -129,7 +129,7 @@ impl Cursor {
             networks_end: self.word(),
             acts: self.word(),
             episode: self.part(episode::WORDS),
-            told: self.part(episode::TOLD),
+            told: self.part(layout.told),
             places: self.part(layout.places),
             tickets: self.word(),
         }

@@ -2,8 +2,9 @@
 //! here so that the watch's process can die, and the next one goes on where it was.
 //!
 //! One process writes at a time. Of whom it was told stands in a hashed set of fixed size: buckets of eight words, a
-//! part of a keyed hash each, with the number of the episode; so nothing has to be emptied when one begins.
-//! When more are told of than there is room for, some are forgotten, and told of again at worst.
+//! part of a keyed hash each, with the number of the episode; so nothing has to be emptied when one begins. Each
+//! has two buckets to choose from, and there is room for four times as many as can be connected at once: so
+//! nobody who is here now is forgotten. Of those who have come and gone some may be, in a long episode.
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::store::clients::Hashed;
@@ -12,8 +13,13 @@ use crate::time::Tick;
 /// How many words the state takes.
 pub const WORDS: usize = 2;
 
-/// Of how many it is remembered that they were told of.
-pub const TOLD: usize = 1 << 16;
+/// Of how many it is remembered that they were told of, at least.
+const LEAST: usize = 1 << 16;
+
+/// Returns how many words it takes to remember who was told of, where so many connections can be open.
+pub fn told_for(connections: usize) -> usize {
+    connections.saturating_mul(4).max(LEAST).next_multiple_of(BUCKET)
+}
 
 const BUCKET: usize = 8;
 const NUMBER: u64 = 0xffff;
@@ -92,17 +98,20 @@ impl<'a> Episode<'a> {
     /// Tells whether somebody was told of in this episode.
     pub fn knows(&self, who: Hashed, told: Told) -> bool {
         let word = self.word(who, told);
-        self.bucket(word).iter().any(|known| known.load(Ordering::Relaxed) == word)
+        let is_it = |known: &AtomicU64| known.load(Ordering::Relaxed) == word;
+        self.buckets(word).into_iter().flatten().any(is_it)
     }
 
     /// Remembers it.
     pub fn note(&self, who: Hashed, told: Told) {
         let word = self.word(who, told);
-        let bucket = self.bucket(word);
+        let [first, second] = self.buckets(word);
         let number = word & NUMBER;
         let is_free = |known: &&AtomicU64| known.load(Ordering::Relaxed) & NUMBER != number;
+        let free = |bucket: &[AtomicU64]| bucket.iter().filter(is_free).count();
+        let bucket = if free(second) > free(first) { second } else { first };
         // A bucket that is full gives up one that the hash chooses.
-        let victim = || bucket.get((word >> 16) as usize % BUCKET);
+        let victim = || bucket.get((word >> 61) as usize % BUCKET);
         if !self.knows(who, told)
             && let Some(place) = bucket.iter().find(is_free).or_else(victim)
         {
@@ -123,10 +132,13 @@ impl<'a> Episode<'a> {
         who.tag(scope) & !NUMBER | number
     }
 
-    fn bucket(&self, word: u64) -> &'a [AtomicU64] {
+    fn buckets(&self, word: u64) -> [&'a [AtomicU64]; 2] {
         let buckets = (self.told.len() / BUCKET).max(1) as u64;
-        let place = ((word >> 16) % buckets) as usize * BUCKET;
-        self.told.get(place..).and_then(|rest| rest.get(..BUCKET)).unwrap_or(&[])
+        let piece = word >> 16;
+        [piece, piece.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16].map(|hash| {
+            let place = (hash % buckets) as usize * BUCKET;
+            self.told.get(place..).and_then(|rest| rest.get(..BUCKET)).unwrap_or(&[])
+        })
     }
 }
 
@@ -167,7 +179,7 @@ mod tests {
 
     #[test]
     fn who_was_told_of_is_known_until_the_next_episode() {
-        let (state, told) = (words(WORDS), words(TOLD));
+        let (state, told) = (words(WORDS), words(LEAST));
         let episode = Episode::new(&state, &told);
         let kinds = [
             ADDRESS,

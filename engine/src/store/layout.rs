@@ -25,7 +25,7 @@ use crate::store::slots::{Scope, Scopes};
 use crate::store::totals::{EVENTS, Total, Totals};
 
 /// Changes with every change of a row or of this drawing.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 
 /// Rows of the client table when `QS_ClientEntries` is not configured.
 pub const DEFAULT_CLIENT_ENTRIES: u32 = 50_000;
@@ -70,6 +70,8 @@ pub struct Layout {
     pub remembering: usize,
     /// Columns of counters beside that table.
     pub columns: usize,
+    /// Words for those whom the watch has told of.
+    pub told: usize,
     /// Places for requests that sleep.
     pub places: usize,
     /// Event totals.
@@ -88,6 +90,7 @@ impl Layout {
         clients: 1,
         remembering: 1,
         columns: 0,
+        told: 0,
         places: 0,
         totals: 1,
     };
@@ -117,6 +120,7 @@ impl Layout {
             clients: client_entries as usize + room,
             remembering: client_entries as usize,
             columns: columns::columns_for(client_entries as usize + room),
+            told: episode::told_for(connections),
             // A sleeper sleeps in a worker's thread.
             places: slots * limits.threads.max(1) as usize,
             totals: EVENTS,
@@ -301,7 +305,7 @@ impl PrivateMemory {
             networks_end: AtomicU64::new(0),
             acts: AtomicU64::new(0),
             episode: many(episode::WORDS, || AtomicU64::new(0)),
-            told: many(episode::TOLD, || AtomicU64::new(0)),
+            told: many(layout.told, || AtomicU64::new(0)),
             places: many(layout.places, Place::default),
             tickets: AtomicU64::new(0),
             reclaimed: AtomicU64::new(0),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::context::Connection;
+use crate::store::layout::{Layout, PrivateMemory, ServerLimits};
 use crate::testing::{View, World};
 use crate::verdict::Answer;
 
@@ -219,4 +220,38 @@ fn more_networks_than_can_be_blocked_are_blocked_by_their_addresses() {
         (moment.store.networks.acts(), moment.store.networks.all(moment.now).len())
     });
     assert_eq!((later, now), (acts, count), "none of them takes another one's room");
+}
+
+/// Each of them is an offender twice over: by himself, and with his network.
+#[test]
+#[allow(clippy::disallowed_methods)] // how long it takes is what is asked
+fn hundreds_of_thousands_of_offenders_are_dealt_with_in_a_moment() {
+    let limits = ServerLimits { children: 75, threads: 500, idle_per_thread: 1 };
+    let mut layout = Layout::new(limits, 640);
+    // Only as many columns as the test needs: private memory is memory at once.
+    layout.columns = 1;
+    let memory = PrivateMemory::new(layout);
+    let child = World::store(&memory).children.enter(7);
+    let world = World::new("QS_SrvBusyWatch 1000 1 100");
+    let mut server =
+        Guarded { world: World { memory, child, ..world }, notes: Notebook::default() };
+    let count = 250_000u32;
+    let who = |n: u32| format!("10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255);
+    let held: Vec<Connection> =
+        (0..count).map(|n| server.world.connect(&who(n)).expect("let in")).collect();
+    let mut spans = Vec::new();
+    for _ in 0..2 {
+        let begin = std::time::Instant::now();
+        server.look();
+        spans.push(begin.elapsed());
+        server.world.wait(1_000);
+    }
+    assert_eq!(server.notes.reported.len(), count as usize, "once each");
+    assert!(server.notes.pictures[0].len() < 16 << 20);
+    server.world.with(|policy, moment, _| {
+        assert!(held.iter().all(|connection| ends(policy, moment, connection)));
+    });
+    eprintln!("{spans:?} for two looks at {count} offenders");
+    // A fraction of a second; the bound is for machines that do much else.
+    assert!(spans.iter().all(|span| span.as_secs() < 10), "{spans:?}");
 }
