@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Backend, Client, Connection, Http2Connection, Httpd, Line, Mpm, Outcome, wait_until,
+    Backend, Client, Connection, Http2Connection, Httpd, Line, Mpm, Outcome, PATIENCE, wait_until,
 };
 
 const RATE: &str = "QS_SrvMinDataRate 120\nQS_SrvSampleRate 2";
@@ -430,7 +430,8 @@ mod once {
                 .expect("openssl runs");
             let mut to_server = client.stdin.take().expect("a pipe");
             let _ = to_server.write_all(head.as_bytes());
-            let end = Instant::now() + ENOUGH;
+            // Until the server closes: on a busy machine the handshake alone may take long.
+            let end = Instant::now() + PATIENCE;
             while Instant::now() < end && matches!(client.try_wait(), Ok(None)) {
                 let _ = to_server.write_all(b"a").and_then(|()| to_server.flush());
                 thread::sleep(Duration::from_millis(40));
@@ -445,8 +446,13 @@ mod once {
             scope.spawn(|| send("127.0.0.23", body));
         });
         let lines = httpd.wait_for_events(34, 2);
-        assert_line(&lines, "127.0.0.22", "in");
-        assert_line(&lines, "127.0.0.23", "in");
+        for address in ["127.0.0.22", "127.0.0.23"] {
+            let found = of(&lines, address);
+            assert_eq!(found.len(), 1, "{address}: {lines:#?}");
+            // On a busy machine its first line may come late.
+            let begins = found[0].text.starts_with("access denied, QS_SrvMinDataRate rule (in");
+            assert!(begins, "{}", found[0].raw);
+        }
     }
 
     #[test]
