@@ -7,7 +7,8 @@
 //! ```
 //!
 //! They lie beside the rows, not in them: most configurations need neither. Nobody touches them before a
-//! configuration says that it wants them, and memory that nobody touches is none. From then on they are in use
+//! configuration says that it wants them, or a client is denied something: the console then calls its priority
+//! low, though nothing comes of it. Memory that nobody touches is none. From then on they are in use
 //! until the server stops, so that a mark outlives a restart that leaves its directive out for a while.
 //! Spec: client.md, QS_ClientPrefer.
 
@@ -42,7 +43,7 @@ pub mod wanted {
     pub const VIPS: u32 = 1;
     /// Which of them have low priority, and what they ask for.
     pub const PREFERENCE: u32 = 2;
-    /// What an administrator says of them.
+    /// What an administrator says of them, or what pages are to show.
     pub const BY_HAND: u32 = 4;
 }
 
@@ -192,9 +193,12 @@ impl<'a> Marks<'a> {
     /// Until when a row is worth keeping for its mark's sake.
     pub(super) fn worth(&self, row: u32) -> Tick {
         let word = self.of(row).map_or(0, Mark::word);
+        // What only pages show is not worth a row.
+        let counts = self.has(wanted::PREFERENCE) || word & FLAGS == u64::from(flag::BY_HAND);
         match since(word) {
             _ if word & VIP != 0 => Tick(u32::MAX),
             Tick(0) => Tick(0),
+            _ if !counts => Tick(0),
             since => since.after(LOW_PRIORITY),
         }
     }
@@ -225,24 +229,24 @@ impl<'a> Clients<'a> {
         }
     }
 
-    /// Marks the client of a held row as less welcome for a day from now on, for what it did. Does nothing
-    /// where no configuration asks for it.
+    /// Marks the client of a held row as less welcome for a day from now on, for what it did. Where no
+    /// configuration asks for it, pages show it all the same.
     pub fn mark(&self, row: RowId, flags: u8, now: Tick) {
+        if !self.remembers() {
+            self.remember(wanted::BY_HAND);
+        }
         self.judge(row, Judgement { set: flags, clear: 0, is_low: true }, now);
     }
 
     /// Notes what was found of the client of a held row.
     pub fn judge(&self, row: RowId, judgement: Judgement, now: Tick) {
         let Judgement { set, clear, is_low } = judgement;
-        if !self.marks().has(wanted::PREFERENCE) {
-            return;
-        }
         let Some(mark) = self.marks().of(row.0) else { return };
         mark.update(|word| {
             let word = (unless_over(word, now) | u64::from(set)) & !u64::from(clear);
             if is_low { word & u64::from(u32::MAX) | u64::from(now.0) << 32 } else { word }
         });
-        if is_low {
+        if is_low && self.marks().has(wanted::PREFERENCE) {
             self.keep(row, now.after(LOW_PRIORITY));
         }
     }

@@ -91,14 +91,12 @@ fn nothing_is_remembered_that_nobody_wants() {
     let store = store(&memory);
     let nothing = Standing::default();
     visit(&store, 1, Tick(5), |row| {
-        store.clients.mark(row, flag::SLOW, Tick(5));
         store.clients.mark_vip(row);
         assert!(store.clients.contents(row).is_none() && !store.clients.remembers());
     });
     store.clients.remember(wanted::VIPS);
     assert_eq!(standing(&store, 1, Tick(6)), nothing);
     visit(&store, 1, Tick(7), |row| {
-        store.clients.mark(row, flag::SLOW, Tick(7));
         store.clients.mark_vip(row);
         assert!(store.clients.is_vip(row));
         assert!(store.clients.contents(row).is_none());
@@ -106,6 +104,21 @@ fn nothing_is_remembered_that_nobody_wants() {
     assert_eq!(standing(&store, 1, Tick(8)), Standing { is_vip: true, ..nothing });
     store.clients.remember(0);
     assert!(store.clients.remembers(), "for as long as the server runs");
+}
+
+#[test]
+fn low_priority_that_nobody_wants_is_shown_and_worth_no_row() {
+    let memory = memory(20);
+    let store = store(&memory);
+    visit(&store, 1, Tick(1), |row| store.clients.mark(row, flag::BLOCKED, Tick(1)));
+    visit(&store, 2, Tick(1), |row| store.clients.set_low(row, true, Tick(1)));
+    let blocked = Standing { flags: flag::BLOCKED, is_low: true, is_vip: false };
+    assert_eq!(standing(&store, 1, Tick(2)), blocked);
+    for number in 100..1000 {
+        visit(&store, number, Tick(number), |_| ());
+    }
+    assert_eq!(standing(&store, 1, Tick(1000)), Standing::default(), "its row is another's");
+    assert!(standing(&store, 2, Tick(1000)).is_low, "an administrator said so");
 }
 
 #[test]
