@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const TURN: Duration = Duration::from_millis(300);
 /// What nobody has taken after that is not worth telling any more.
 const OLD: Duration = Duration::from_secs(60);
-/// So many lines wait at most: an octet or eighty each.
+/// So many lines wait at most, of some eighty octets each.
 const MOST: usize = 50_000;
 
 /// Lines that are to be sent.

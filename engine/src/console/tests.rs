@@ -176,6 +176,15 @@ fn what_makes_no_sense_is_not_acceptable_and_changes_nothing() {
     assert_eq!(admin.told(), [not_acceptable_line(text), not_acceptable_line(text)]);
 }
 
+/// It was 2147484647, which is negative to who reads it as 32 bits.
+#[test]
+fn where_no_number_of_events_blocks_a_block_by_hand_does_not_count_beyond_all_numbers() {
+    let mut admin = Admin::new("QS_SrvBusyWatch 10 5");
+    let answer = "192.0.2.7 vip=no lowprio=no block=2147483647/600 limit=0/0\n";
+    assert_eq!(admin.get("action=block&address=192.0.2.7"), answer);
+    assert!(admin.world.connect("192.0.2.7").is_none(), "blocked");
+}
+
 #[test]
 fn a_blocked_client_is_refused_at_once_and_for_as_long_as_events_would_do_it() {
     let mut admin = Admin::new(RULES);

@@ -7,9 +7,6 @@ use crate::store::clients::RowId;
 use crate::time::Seconds;
 use crate::verdict::Restraint;
 
-/// How many events more than would do a limit by hand counts.
-const MORE: u32 = 1000;
-
 /// What happens to the events of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -37,8 +34,7 @@ pub fn change(policy: &Policy, moment: &Moment<'_>, row: RowId, variable: &[u8],
     let Some(cell) = rule.cell(moment, row) else { return };
     match change {
         Change::Reach => {
-            let count = rule.written.max.saturating_add(MORE);
-            cell.set(Reading { start: moment.now, count });
+            cell.set(Reading::by_hand(moment.now, rule.written.max));
             moment.store.clients.keep(row, moment.now.after(rule.written.span));
         }
         Change::Forget => cell.reset(),

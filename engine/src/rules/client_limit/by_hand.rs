@@ -11,9 +11,6 @@ use crate::store::networks;
 use crate::time::{Seconds, Tick};
 use crate::verdict::Restraint;
 
-/// How many events more than would do a block by hand counts, so that what is taken back does not end it.
-const MORE: u32 = 1000;
-
 /// Returns what is counted of a client, also when it is over, and for how long it still counts.
 pub fn look(policy: &Policy, moment: &Moment<'_>, row: RowId) -> (u32, Seconds) {
     let reading = reading(moment, row);
@@ -23,7 +20,7 @@ pub fn look(policy: &Policy, moment: &Moment<'_>, row: RowId) -> (u32, Seconds) 
 
 /// Blocks the client of a held row from now on.
 pub fn block(limit: BlockLimit, moment: &Moment<'_>, row: RowId) {
-    set(limit, moment, row, Reading { start: moment.now, count: limit.max.saturating_add(MORE) });
+    set(limit, moment, row, Reading::by_hand(moment.now, limit.max));
 }
 
 /// Forgets all events of the client of a held row.
@@ -85,7 +82,8 @@ pub fn block_network(
     per_network: Option<u32>,
 ) -> bool {
     let (until, max) = (moment.now.after(limit.span), per_network.unwrap_or(limit.max));
-    let block = networks::Block { network, until, count: max.saturating_add(MORE) };
+    let count = Reading::by_hand(moment.now, max).count;
+    let block = networks::Block { network, until, count };
     let is_blocked = moment.store.networks.block(block, moment.now);
     if is_blocked {
         moment.store.networks.note_act();
