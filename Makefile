@@ -51,8 +51,7 @@ test: build panic-module check engine-tests loom-tests ## Run everything that mu
 	@scripts/deps.sh $(TEST_PACKAGES)
 	@scripts/deps.sh chromium || echo 'skipped: the status page in a browser (there is no chromium)'
 	MOD_QOS_RS_SO='$(MODULE)' MOD_QOS_RS_PANIC_SO='$(PANIC_MODULE)' \
-		CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-		scripts/test.sh $(CARGO) test --release --locked
+		scripts/test.sh env $(TEST_CARGO) test --release --locked
 
 # A module whose callbacks panic when they are told to: the tests see that httpd outlives it.
 panic-module: deps
