@@ -24,7 +24,7 @@ pub fn apply(
         Action::Why => return page(super::why::of_network(policy, exchange, network, &text)),
         Action::Block => {
             if let Some(limit) = policy.client_limit.block
-                && !blocks::block_network(limit, &moment, network, per_network(policy))
+                && !blocks::block_network(limit, &moment, network, policy.busy_watch.per_network())
             {
                 return Page { status: 503, ..page("") };
             }
@@ -67,11 +67,6 @@ pub fn unblock(
             .is_some()
     };
     all.iter().filter(unblock).count()
-}
-
-/// How many connections the watch allows a network.
-pub fn per_network(policy: &Policy) -> Option<u32> {
-    policy.busy_watch.watch.and_then(|watch| watch.per_network)
 }
 
 /// Writes the blocked networks as lines of a block list. One that is a client of the table stands in the list

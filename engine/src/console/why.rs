@@ -1,7 +1,6 @@
 //! Which rules hold a client, as things are.
 
 use super::lines::epoch_of;
-use super::networks::per_network;
 use super::{Peer, blocks, limits};
 use crate::client::address::Network;
 use crate::client::target::Target;
@@ -34,7 +33,12 @@ pub fn of_network(
 ) -> String {
     let moment = &exchange.moment;
     let found = moment.store.networks.find_whole(network, moment.now).and_then(|block| {
-        blocks::restraint_of_network(&policy.client_limit, moment, block, per_network(policy))
+        blocks::restraint_of_network(
+            &policy.client_limit,
+            moment,
+            block,
+            policy.busy_watch.per_network(),
+        )
     });
     lines(exchange, text, found)
 }
@@ -76,7 +80,7 @@ fn restraints<'p>(
         all.extend(block.filter(|_| !blocks::is_exempt(&policy.client_limit, peer)));
         let refused = moment.store.networks.find(peer.0, moment.now);
         if let Some(refused) = refused.filter(|_| !blocks::is_exempt(&policy.client_limit, peer)) {
-            let (limits, max) = (&policy.client_limit, per_network(policy));
+            let (limits, max) = (&policy.client_limit, policy.busy_watch.per_network());
             all.extend(blocks::restraint_of_network(limits, moment, refused.block, max));
         }
         all.extend(client_preference::restraint(&policy.client_preference, moment, row));

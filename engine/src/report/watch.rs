@@ -56,11 +56,6 @@ pub fn networks(picture: &Picture<'_>) -> Vec<Block> {
     }
 }
 
-/// How many connections a network may have: of pages a limit, like others.
-pub fn network_limit(picture: &Picture<'_>) -> Option<u32> {
-    picture.base.busy_watch.watch.and_then(|watch| watch.per_network)
-}
-
 /// Finds the blocked network that refuses an address or a network, as somebody wrote it.
 pub fn network_of(picture: &Picture<'_>, text: &[u8]) -> Option<Block> {
     picture.base.client_limit.block?;

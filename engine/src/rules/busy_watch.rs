@@ -238,6 +238,11 @@ impl Settings {
 }
 
 impl Policy {
+    /// How many connections the watch allows a network, if it judges networks.
+    pub fn per_network(&self) -> Option<u32> {
+        self.watch.and_then(|watch| watch.per_network)
+    }
+
     /// Resolves settings.
     pub fn resolve(settings: &Settings, capacity: Capacity) -> Policy {
         let watch = settings.watch.map(|(busy, per_address, per_network)| Watch {

@@ -54,7 +54,7 @@ impl fmt::Display for Connections {
 
 /// Lists the networks that are blocked.
 pub fn networks(picture: &Picture<'_>, out: &mut String) {
-    let (blocked, limit) = (watch::networks(picture), watch::network_limit(picture));
+    let (blocked, limit) = (watch::networks(picture), picture.base.busy_watch.per_network());
     if blocked.is_empty() && limit.is_none() {
         return;
     }

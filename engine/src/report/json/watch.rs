@@ -43,7 +43,7 @@ pub fn networks(picture: &Picture<'_>, out: &mut Array<'_>) {
         out.object(|out| {
             out.text("network", &block.network.to_string());
             out.number("connections", block.count.into());
-            if let Some(limit) = watch::network_limit(picture) {
+            if let Some(limit) = picture.base.busy_watch.per_network() {
                 out.number("limit", limit.into());
             }
             out.number("remaining", block.until.seconds_until(picture.now).0.into());
